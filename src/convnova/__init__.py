@@ -1,0 +1,1 @@
+"""DNA foundation models by convolution: pretrain, fine-tune and use ConvNova."""
