@@ -11,6 +11,7 @@ from typing import NamedTuple
 import dnaio
 
 from convnova.errors import InputError
+from convnova.genome.files import reading
 
 
 class Record(NamedTuple):
@@ -56,32 +57,14 @@ def read_fasta(path: Path) -> Iterator[Record]:
 
 
 def _read(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield header and sequence as dnaio has them, its errors and the decompressor's told as `InputError`."""
-    try:
-        # open_threads=0: no helper process, so that errors come from here and nothing outlives a failure.
-        with dnaio.open(path, fileformat="fasta", open_threads=0) as reader:
+    """Yield header and sequence of each record as dnaio has them."""
+    # open_threads=0: no helper process, so that errors come from here and nothing outlives a failure.
+    with reading(path, "a FASTA file"), dnaio.open(path, fileformat="fasta", open_threads=0) as reader:
+        try:
             for record in reader:
                 yield record.name, record.sequence
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: no such file; give the path of a FASTA file (plain, gzip or bgzip)"
-        ) from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: this is a folder; give the path of a FASTA file in it") from None
-    except PermissionError:
-        raise InputError(f"{path}: no permission to read the file; change its mode or copy it") from None
-    except UnicodeDecodeError:
-        raise InputError(
-            f"{path}: not a FASTA file but binary data; give FASTA, plain, gzip or bgzip"
-        ) from None
-    except EOFError:
-        raise InputError(
-            f"{path}: the compressed file ends early or is damaged; copy or download it again"
-        ) from None
-    except dnaio.FileFormatError as error:
-        where = f"{path}, line {error.line + 1}" if error.line is not None else str(path)
-        what = "expected a header '>name'" if error.line is not None else error.message
-        raise InputError(f"{where}: not a FASTA file: {what}; give FASTA, plain, gzip or bgzip") from None
-    except Exception as error:
-        # Which class a damaged gzip raises depends on the library that xopen found (isal, zlib-ng or zlib).
-        raise InputError(f"{path}: cannot be read ({error}); copy or download the file again") from error
+        except dnaio.FileFormatError as error:
+            # dnaio numbers lines from 0, and knows no line for a letter that is not ASCII.
+            place = f"{path}, line {error.line + 1}" if error.line is not None else str(path)
+            what = "a header '>name' was expected here" if error.line is not None else error.message
+            raise InputError(f"{place}: {what}; give a FASTA file, plain, gzip or bgzip") from None

@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 
 _ID_BITS = np.uint8(SOFT_MASKED - 1)
 
+_ROMAN_ONES = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
+_ROMAN_OF = {str(number): "X" * (number // 10) + _ROMAN_ONES[number % 10] for number in range(1, 40)}
+_ARABIC_OF = {roman: arabic for arabic, roman in _ROMAN_OF.items()}
+
 
 class Windows(NamedTuple):
     """A batch of windows of one width, on the forward strand."""
@@ -100,6 +104,23 @@ class Genome:
             raise InputError(self._unknown(chromosome))
         return index
 
+    def check_inside(self, interval: Interval) -> None:
+        """Check that an interval lies on the genome.
+
+        Raises:
+            InputError: when it does not; the message says by which end.
+        """
+        size = int(self._sizes[self.index_of(interval.chromosome)])
+        if interval.start < 0:
+            raise InputError(
+                f"start {interval.start} is before the first base of {interval.chromosome}, which is 0"
+            )
+        if interval.end > size:
+            raise InputError(
+                f"end {interval.end} is past the end of {interval.chromosome} ({size} bp); "
+                "shorten the interval, or give the genome that it was made for"
+            )
+
     def sequence(self, chromosome: str) -> Ids:
         """Return the ids of a whole chromosome, uint8 of shape (L,)."""
         index = self.index_of(chromosome)
@@ -140,9 +161,7 @@ class Genome:
         is_inside = (starts >= 0) & (starts + width <= self._sizes[chromosomes])
         codes = np.full((len(starts), width), N, dtype=np.uint8)
         if is_inside.any():
-            every_window = sliding_window_view(
-                self._codes, width
-            )  # a view of shape (total bp - width + 1, width)
+            every_window = sliding_window_view(self._codes, width)  # no copy: (total bp - width + 1, width)
             positions = (self._offsets[chromosomes] + starts)[is_inside]
             codes[is_inside] = every_window[positions]
         for row in np.flatnonzero(~is_inside):
@@ -163,9 +182,16 @@ class Genome:
     def _unknown(self, chromosome: str) -> str:
         names = list(self.chromosome_sizes)
         shown = ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")
-        other = chromosome.removeprefix("chr") if chromosome.startswith("chr") else f"chr{chromosome}"
-        hint = f"; did you mean {other!r}?" if other in self.chromosome_sizes else "; use one of these names"
-        return f"chromosome {chromosome!r} is not in {self.path.name}, which has {shown}{hint}"
+        similar = [name for name in _other_names(chromosome) if name in self.chromosome_sizes]
+        hint = f"did you mean {similar[0]!r}?" if similar else "use one of these names"
+        return f"chromosome {chromosome!r} is not in {self.path.name}, which has {shown}; {hint}"
+
+
+def _other_names(chromosome: str) -> list[str]:
+    """Return what else a chromosome may be called: without or with ``chr``, in Roman or Arabic numerals."""
+    stem = chromosome.removeprefix("chr")
+    numeral = _ARABIC_OF.get(stem) or _ROMAN_OF.get(stem) or stem
+    return [stem, f"chr{stem}", numeral, f"chr{numeral}"]
 
 
 def _reopen(path: Path, folder: Path, checksum: str) -> Genome:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from convnova.errors import InputError
 from convnova.genome.fasta import Record, read_fasta
+from convnova.genome.files import reading
 from convnova.sequence import N, encode, soft_mask
 
 FORMAT_VERSION = 1
@@ -49,7 +50,7 @@ def open_store(fasta: Path, cache: Path | None = None) -> tuple[Store, bool]:
     """Return the store of a FASTA file, and whether it was there already; build it when it was not.
 
     Args:
-        fasta: the genome; a store older than it is built anew.
+        fasta: the genome; a store made when it had another size or time is built anew.
         cache: folder for the store instead of the FASTA's own (or, where that cannot be written, the user's).
 
     Raises:
@@ -64,16 +65,7 @@ def open_store(fasta: Path, cache: Path | None = None) -> tuple[Store, bool]:
     if not writable:
         tried = " or ".join(str(place.parent) for place in places)
         raise InputError(f"{fasta}: its store cannot be written in {tried}; name a writable folder as cache")
-    place = writable[0]
-    with FileLock(place.with_name(f".{place.name}.lock")):
-        if store := load_store(place, source):  # another process built it while this one waited
-            return store, True
-        _build(fasta, source, place)
-        if store := load_store(place, source):
-            return store, False
-    raise InputError(
-        f"{place}: the store was changed while it was built; let one program write it and try again"
-    )
+    return _build_once(fasta, source, writable[0])
 
 
 def load_store(folder: Path, source: dict | None = None) -> Store | None:
@@ -90,17 +82,35 @@ def load_store(folder: Path, source: dict | None = None) -> Store | None:
         codes = np.memmap(folder / "bases.u8", dtype=np.uint8, mode="r")
         if codes.size != sum(index["sizes"]):
             return None
+        sizes = dict(zip(index["names"], index["sizes"], strict=True))
+        checksum = index["checksum"]
     except (OSError, ValueError, KeyError, TypeError):  # no store, or an index that is not ours
         return None
-    sizes = dict(zip(index["names"], index["sizes"], strict=True))
     # A plain array over the same pages: slicing an np.memmap costs microseconds of bookkeeping.
-    return Store(folder, sizes, index["checksum"], codes.view(np.ndarray))
+    return Store(folder, sizes, checksum, codes.view(np.ndarray))
+
+
+def _build_once(fasta: Path, source: dict, place: Path) -> tuple[Store, bool]:
+    """Return the store at a place, and whether another process built it while this one waited."""
+    try:
+        with FileLock(place.with_name(f".{place.name}.lock")):
+            if store := load_store(place, source):
+                return store, True
+            _build(fasta, source, place)
+            if store := load_store(place, source):
+                return store, False
+    except OSError as error:
+        raise InputError(
+            f"{place}: the store of {fasta.name} cannot be written ({error.strerror}); "
+            "it needs one byte a base: free some space, or name another folder as cache"
+        ) from error
+    raise InputError(f"{place}: the store was changed while it was built; try again")
 
 
 def _build(fasta: Path, source: dict, place: Path) -> None:
     """Write the store of a FASTA file and rename it to ``place``; leave nothing when that fails."""
     partial = place.with_name(f".{place.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a build that was killed; we hold the lock
+    shutil.rmtree(partial, ignore_errors=True)  # of a build that was killed; the lock is ours
     try:
         partial.mkdir()
         sizes, checksum = _write_bases(partial / "bases.u8", read_fasta(fasta), fasta)
@@ -114,11 +124,6 @@ def _build(fasta: Path, source: dict, place: Path) -> None:
         (partial / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
         shutil.rmtree(place, ignore_errors=True)  # a store that is no longer trusted
         partial.rename(place)
-    except OSError as error:
-        raise InputError(
-            f"{place}: the store of {fasta.name} cannot be written ({error.strerror}); "
-            "it needs one byte a base: free some space, or name another folder as cache"
-        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -147,17 +152,13 @@ def _write_bases(path: Path, records: Iterable[Record], fasta: Path) -> tuple[di
 
 def _describe(fasta: Path) -> dict:
     """Return what a store remembers of its FASTA: name, size in bytes, modification time in nanoseconds."""
-    try:
-        stat = fasta.stat()
-    except OSError as error:
-        raise InputError(
-            f"{fasta}: {error.strerror}; give the path of a FASTA file (plain, gzip or bgzip)"
-        ) from None
+    with reading(fasta, "a FASTA file"), fasta.open("rb") as file:
+        stat = os.fstat(file.fileno())
     return {"name": fasta.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
 def _place_beside(fasta: Path) -> Path:
-    return fasta.with_name(f"{fasta.name}.convnova")
+    return fasta.absolute().with_name(f"{fasta.name}.convnova")
 
 
 def _cache_place(fasta: Path, cache: Path | None = None) -> Path:
@@ -165,7 +166,7 @@ def _cache_place(fasta: Path, cache: Path | None = None) -> Path:
     if cache is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convnova"
     path_hash = hashlib.sha256(str(fasta.resolve()).encode()).hexdigest()[:12]
-    return cache / f"{fasta.name}-{path_hash}"
+    return cache.absolute() / f"{fasta.name}-{path_hash}"
 
 
 def _is_writable(folder: Path) -> bool:

@@ -1,0 +1,61 @@
+"""What the readers of this folder share: numbered lines of text, and a file's faults in plain words."""
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from convnova.errors import InputError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Tell what goes wrong while a file is opened, decompressed and decoded as one-line `InputError`.
+
+    Args:
+        path: the file, as the user gave it.
+        kind: what should have been given, with its article: ``a BED file``.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the path of {kind}, plain or gzip") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: this is a folder; give the path of {kind} in it") from None
+    except PermissionError:
+        raise InputError(f"{path}: no permission to read it; change its mode or copy it") from None
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{path}: binary data, or text that is not UTF-8; give {kind}, plain or gzip"
+        ) from None
+    except EOFError:
+        raise InputError(f"{path}: the gzip file ends early; copy or download it again") from None
+    except Exception as error:
+        # Which class a damaged gzip raises depends on the library that reads it (zlib, isal or zlib-ng).
+        raise InputError(f"{path}: cannot be read ({error}); copy or download it again") from error
+
+
+def read_lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:
+    """Yield the number, from 1, and the text of each line of a plain or gzip file, line end removed."""
+    with reading(path, kind):
+        with path.open("rb") as file:
+            is_gzip = file.read(2) == _GZIP_MAGIC
+        # utf-8-sig drops the byte-order mark that spreadsheets write first.
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig")
+            if is_gzip
+            else path.open(encoding="utf-8-sig") as text
+        ):
+            for number, line in enumerate(text, start=1):
+                yield number, line.rstrip("\n")
+
+
+def parse_int(text: str, what: str) -> int:
+    """Return a whole number; the error calls it ``what``. Stricter than `int`, which takes 1_000."""
+    if not text.removeprefix("-").isdecimal():
+        raise InputError(f"{what} {text!r} is not a whole number; write digits only")
+    return int(text)
