@@ -1,0 +1,174 @@
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from convnova.errors import InputError
+from convnova.genome import Gene, Genome, Interval, Transcript, read_gff3
+
+
+def gff3(*rows):
+    """Return GFF3 text of rows (type, start, end, strand, attributes) on chrI."""
+    lines = [
+        f"chrI\ttest\t{type_}\t{start}\t{end}\t.\t{strand}\t.\t{more}"
+        for type_, start, end, strand, more in rows
+    ]
+    return "##gff-version 3\n" + "\n".join(lines) + "\n"
+
+
+def write(tmp_path, text):
+    path = tmp_path / "file.gff3"
+    path.write_text(text)
+    return path
+
+
+def read(tmp_path, *rows):
+    return read_gff3(write(tmp_path, gff3(*rows)))
+
+
+def spans(intervals):
+    return [(interval.start, interval.end) for interval in intervals]
+
+
+SPLICED = [
+    ("gene", 11, 100, "-", "ID=g1;Name=ACT1"),
+    ("mRNA", 11, 100, "-", "ID=t1;Parent=g1"),
+    ("exon", 11, 100, "-", "ID=e1;Parent=t1"),
+    ("CDS", 71, 90, "-", "ID=c1;Parent=t1"),
+    ("CDS", 21, 50, "-", "ID=c1;Parent=t1"),
+]
+
+
+def test_coordinates_become_0_based_half_open_in_genomic_order(tmp_path):
+    (gene,) = read(tmp_path, *SPLICED)
+    exons = (Interval("chrI", 20, 50, "-"), Interval("chrI", 70, 90, "-"))
+    body = Interval("chrI", 10, 100, "-")
+    assert gene == Gene(body, "g1", "ACT1", (Transcript("t1", body, exons),))
+    assert gene.transcripts[0].introns == (Interval("chrI", 50, 70, "-"),)
+
+
+def test_children_may_come_before_their_parents(tmp_path):
+    assert read(tmp_path, *reversed(SPLICED)) == read(tmp_path, *SPLICED)
+
+
+@pytest.mark.parametrize(
+    ("segments", "introns"),
+    [
+        ([(1, 30)], []),
+        ([(1, 30), (41, 60), (71, 90)], [(30, 40), (60, 70)]),
+        ([(1, 30), (32, 60)], [(30, 31)]),  # programmed +1 frameshift: one base is skipped
+        ([(1, 30), (30, 60)], []),  # programmed -1 frameshift: one base is read twice
+        ([(1, 30), (31, 60)], []),
+    ],
+)
+def test_introns_are_the_gaps_between_coding_exons(tmp_path, segments, introns):
+    rows = [("CDS", start, end, "+", "ID=c;Parent=t") for start, end in segments]
+    (gene,) = read(tmp_path, ("gene", 1, 90, "+", "ID=g"), ("mRNA", 1, 90, "+", "ID=t;Parent=g"), *rows)
+    assert spans(gene.transcripts[0].introns) == introns
+
+
+def test_a_gene_without_transcript_lines_is_its_own_transcript(tmp_path):
+    rows = [("gene", 1, 90, "+", "ID=gene-b1;Name=thrL"), ("CDS", 1, 90, "+", "ID=cds-1;Parent=gene-b1")]
+    (gene,) = read(tmp_path, *rows)
+    assert gene.transcripts == (Transcript("gene-b1", gene.interval, (Interval("chrI", 0, 90, "+"),)),)
+
+
+def test_transcripts_of_a_gene_share_exons_with_several_parents(tmp_path):
+    rows = [
+        ("ncRNA_gene", 1, 90, "?", "ID=n"),
+        ("lnc_RNA", 1, 90, "?", "ID=n1;Parent=n"),
+        ("gene", 1, 90, "+", "ID=g"),
+        ("mRNA", 1, 90, "+", "ID=t1;Parent=g"),
+        ("transcript", 1, 60, "+", "ID=t2;Parent=g"),
+        ("miRNA", 5, 20, "+", "ID=m;Parent=t2"),
+        ("CDS", 1, 30, "+", "Parent=t1,t2"),
+        ("tRNA", 95, 99, "+", "ID=without_a_gene"),
+    ]
+    noncoding, coding = read(tmp_path, *rows)
+    assert (noncoding.interval.strand, noncoding.transcripts[0].coding_exons) == (".", ())
+    assert [(t.id, spans(t.coding_exons)) for t in coding.transcripts] == [
+        ("t1", [(0, 30)]),
+        ("t2", [(0, 30)]),
+    ]
+
+
+def test_attributes_are_percent_decoded_after_they_are_parted(tmp_path):
+    rows = [
+        ("gene", 1, 9, "+", "ID=g%2C1; Name=a%3Bb%20c"),
+        ("mRNA", 1, 9, "+", "ID=t;Parent=g%2C1"),
+    ]
+    (gene,) = read(tmp_path, *rows)
+    assert (gene.id, gene.name, gene.transcripts[0].id) == ("g,1", "a;b c", "t")
+
+
+def test_gzip_comments_and_a_fasta_section_change_nothing(tmp_path):
+    path = tmp_path / "file.gff3.gz"
+    path.write_bytes(gzip.compress(("# x\n\n" + gff3(*SPLICED) + "###\n##FASTA\n>chrI\nACGT\n").encode()))
+    assert read_gff3(path) == read(tmp_path, *SPLICED)
+
+
+GENE = "chrI\t.\tgene\t1\t9\t.\t+\t.\tID=g"
+BAD_LINES = [
+    ("chrI\t.\tgene\t1\t9", r"GFF3 has 9 columns, separated by tabs; this line has 5"),
+    (GENE.replace("\t", " "), r".*; this line has 1"),
+    (GENE.replace("\t1\t", "\tone\t"), r"start 'one' is not a whole number"),
+    (GENE.replace("\t9\t", "\t\t"), r"end '' is not a whole number"),
+    (GENE.replace("\t1\t", "\t0\t"), r"start 0, end 9; GFF3 counts from 1"),
+    (GENE.replace("\t1\t", "\t10\t"), r"start 10, end 9; .* its start is not after its end"),
+    (GENE.replace("+", "*"), r".*strand '\*' is not allowed; use one of \+ - \."),
+    (
+        GENE.replace("ID=g", 'gene_id "g"'),
+        r"attribute 'gene_id \"g\"' \(column 9\) is not of the form key=value; GTF",
+    ),
+    (GENE.replace("ID=g", "Name=g"), r"the gene has no ID; add one, as in ID=gene1"),
+    (GENE.replace("ID=g", "ID=g0"), r"ID 'g0' is taken by .*file\.gff3, line 2"),
+    (
+        "chrI\t.\tCDS\t1\t9\t.\t+\t0\tParent=t9",
+        r"Parent 't9' of the CDS is no gene or transcript of the file",
+    ),
+    (GENE.replace("\t9\t", "\t300\t"), r"end 300 is past the end of chrI \(200 bp\); shorten"),
+    (
+        GENE.replace("chrI", "chr1"),
+        r"chromosome 'chr1' is not in toy\.fa, which has chrI; did you mean 'chrI'\?",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), BAD_LINES)
+def test_bad_lines_are_refused_by_number(tmp_path, line, message):
+    fasta = tmp_path / "toy.fa"
+    fasta.write_text(f">chrI\n{'ACGT' * 50}\n")
+    path = write(tmp_path, f"##gff-version 3\n{GENE}0\n{line}\n")
+    with pytest.raises(InputError, match=rf"file\.gff3, line 3: {message}") as caught:
+        read_gff3(path, Genome.open(fasta))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "##gff-version 3\n", gff3(("repeat_region", 1, 9, "+", "ID=r"))])
+def test_a_file_without_genes_is_refused(tmp_path, text):
+    with pytest.raises(
+        InputError, match=r"file\.gff3: no gene in the file; give GFF3 that has lines of type gene"
+    ):
+        read_gff3(write(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.gff3: no such file; give the path of a GFF3 file"):
+        read_gff3(tmp_path / "nowhere.gff3")
+
+
+def test_the_real_yeast_annotation_fits_its_genome(tmp_path):
+    shared = Path(os.environ.get("CONVNOVA_SHARED", Path(__file__).parents[2] / "shared"))
+    yeast = shared / "data/genomes/yeast/saccharomyces_cerevisiae_R64"
+    if not yeast.with_suffix(".gff3.gz").exists():
+        pytest.skip(
+            "the yeast annotation is not here; set CONVNOVA_SHARED to the folder that has data/genomes"
+        )
+    genes = read_gff3(yeast.with_suffix(".gff3.gz"), Genome.open(yeast.with_suffix(".fa.gz"), cache=tmp_path))
+    transcripts = [transcript for gene in genes for transcript in gene.transcripts]
+    gaps = [intron.width for transcript in transcripts for intron in transcript.introns]
+    assert (len(genes), len(transcripts)) == (6399, 5989)
+    assert (gaps.count(1), sum(width > 1 for width in gaps)) == (47, 280)  # frameshifts, introns
+    act1 = next(gene for gene in genes if gene.name == "ACT1")
+    assert [intron.width for intron in act1.transcripts[0].introns] == [309]
