@@ -89,7 +89,9 @@ class ConvNovaConfig(PretrainedConfig):
         return STEM_KERNEL_SIZE + (self.kernel_size - 1) * sum(self.dilations)
 
     def _check_keys(self, kwargs: dict[str, Any]) -> None:
-        inherited = {name for base in PretrainedConfig.__mro__ for name in getattr(base, "__annotations__", {})}
+        inherited = {
+            name for base in PretrainedConfig.__mro__ for name in getattr(base, "__annotations__", {})
+        }
         inherited |= {"auto_map", "attn_implementation", "name_or_path", "num_labels", "torch_dtype"}
         inherited |= {"output_attentions", "transformers_version", "model_type", "tie_word_embeddings"}
         for key in kwargs:
@@ -99,7 +101,9 @@ class ConvNovaConfig(PretrainedConfig):
                 raise ValueError(f"ConvNovaConfig has no setting {key!r}{hint}")
 
     def _check_values(self) -> None:
-        _require(_is_int(self.hidden_size, 1), "hidden_size must be a whole number of at least 1", self.hidden_size)
+        _require(
+            _is_int(self.hidden_size, 1), "hidden_size must be a whole number of at least 1", self.hidden_size
+        )
         _require(
             _is_int(self.kernel_size, 1) and self.kernel_size % 2 == 1,
             "kernel_size must be odd, so that 'same' padding is equal on both sides and every position keeps "
@@ -111,7 +115,11 @@ class ConvNovaConfig(PretrainedConfig):
             "dilations must be one whole number of at least 1 for each block, and at least one block",
             self.dilations,
         )
-        _require(_is_int(self.mlp_expansion, 1), "mlp_expansion must be a whole number of at least 1", self.mlp_expansion)
+        _require(
+            _is_int(self.mlp_expansion, 1),
+            "mlp_expansion must be a whole number of at least 1",
+            self.mlp_expansion,
+        )
         for name in ("dropout", "classifier_dropout"):
             _require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1)", getattr(self, name))
         _require(self.layer_norm_eps > 0, "layer_norm_eps must be positive", self.layer_norm_eps)

@@ -54,7 +54,9 @@ class SameConv(nn.Conv1d):
         """Return the convolution of x (B, L, C_in)."""
         image = x.transpose(1, 2).unsqueeze(2)  # (B, C, 1, L), channels last in memory
         weight = self.weight.unsqueeze(2)
-        out = F.conv2d(image, weight, self.bias, padding=(0, self.same_padding), dilation=(1, self.dilation[0]))
+        out = F.conv2d(
+            image, weight, self.bias, padding=(0, self.same_padding), dilation=(1, self.dilation[0])
+        )
         return out.squeeze(2).transpose(1, 2)
 
 
@@ -110,7 +112,11 @@ class OutputMLP(nn.Module):
 
     def __init__(self, config: ConvNovaConfig):
         super().__init__()
-        channels, width, eps = config.hidden_size, config.mlp_expansion * config.hidden_size, config.layer_norm_eps
+        channels, width, eps = (
+            config.hidden_size,
+            config.mlp_expansion * config.hidden_size,
+            config.layer_norm_eps,
+        )
         self.expand = nn.Linear(channels, width)
         self.first_activation = nn.GELU()
         self.mix = nn.Linear(width, width)
@@ -212,9 +218,13 @@ class ConvNovaModel(ConvNovaPreTrainedModel):
         if self.final_conv is not None:
             features = self.final_conv(features)
 
-        wants_hidden_states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        wants_hidden_states = (
+            self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        )
         return _as_output(
-            BaseModelOutput(last_hidden_state=features, hidden_states=hidden_states if wants_hidden_states else None),
+            BaseModelOutput(
+                last_hidden_state=features, hidden_states=hidden_states if wants_hidden_states else None
+            ),
             self.config.return_dict if return_dict is None else return_dict,
         )
 
