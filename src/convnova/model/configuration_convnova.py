@@ -94,6 +94,7 @@ class ConvNovaConfig(PretrainedConfig):
         }
         inherited |= {"auto_map", "attn_implementation", "name_or_path", "num_labels", "torch_dtype"}
         inherited |= {"output_attentions", "transformers_version", "model_type", "tie_word_embeddings"}
+        inherited.add("use_cache")  # the Trainer sets it on whatever model it trains
         for key in kwargs:
             if key not in inherited and not key.startswith("_"):
                 near = difflib.get_close_matches(key, vars(self), n=1)
