@@ -1,0 +1,1 @@
+"""What a genome is trained on: splits, windows, masking."""

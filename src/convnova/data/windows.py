@@ -1,13 +1,15 @@
-"""Windows of a genome for pretraining: which there are in each split, and the n-th example of a run.
+"""Windows of a genome for pretraining: which there are, and the n-th example of a run.
 
 An example is a pure function of (seed, its number in the run): workers, processes, batch size and a
 restart do not change what it holds.
+
+B windows in a batch, L window length in bp.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +17,8 @@ from numpy.typing import NDArray
 from convnova.data.masking import MaskingSettings, mask_ids
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
-from convnova.genome.bed import read_split_bed
 from convnova.sequence import N, reverse_complement
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _CHUNK_WINDOWS = 4096
 
 
@@ -60,10 +59,13 @@ class WindowSettings:
             raise InputError(
                 f"{', '.join(sorted(both))} cannot be held out for validation and for test at once"
             )
-        if not 0 <= self.soft_mask_weight <= 1:
-            raise InputError(f"soft_mask_weight must be between 0 and 1, got {self.soft_mask_weight}")
-        if not 0 <= self.max_n_share <= 1:
-            raise InputError(f"max_n_share must be between 0 and 1, got {self.max_n_share}")
+        if self.windows_per_epoch is not None and self.windows_per_epoch < 1:
+            raise InputError(f"windows_per_epoch must be at least 1, got {self.windows_per_epoch}")
+        if self.max_shift_bp is not None and self.max_shift_bp < 0:
+            raise InputError(f"max_shift_bp must be at least 0, got {self.max_shift_bp}")
+        for name in ("max_n_share", "soft_mask_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
 
     @property
     def shift_bp(self) -> int:
@@ -87,48 +89,6 @@ class WindowTable(NamedTuple):
         return len(self.start)
 
 
-def split_regions(genome: Genome, settings: WindowSettings) -> dict[Split, list[Interval]]:
-    """Return the regions of each split.
-
-    They are the rows of the interval file, or whole chromosomes. Where neither is given, parts of about 5 %
-    of the genome are held out for validation and for test: whole chromosomes when there are at least four,
-    else the end of the longest chromosome.
-
-    Raises:
-        InputError: for a held-out chromosome that the genome does not have.
-    """
-    if settings.intervals is not None:
-        by_split = read_split_bed(settings.intervals, genome)
-        return {split: by_split.get(split, []) for split in SPLITS}
-    validation, test = settings.validation_chromosomes, settings.test_chromosomes
-    if not validation and not test:
-        if len(genome.chromosome_sizes) < 4:
-            return _split_longest_chromosome(genome)
-        target = 0.05 * genome.total_bp
-        by_distance = sorted(
-            genome.chromosome_sizes, key=lambda name: abs(genome.chromosome_sizes[name] - target)
-        )
-        validation, test = by_distance[:1], by_distance[1:2]
-    train = [name for name in genome.chromosome_sizes if name not in {*validation, *test}]
-    by_name: dict[Split, list[str]] = {"train": train, "validation": validation, "test": test}
-    return {split: [_whole(genome, name) for name in names] for split, names in by_name.items()}
-
-
-def _whole(genome: Genome, chromosome: str) -> Interval:
-    return Interval(chromosome, 0, list(genome.chromosome_sizes.values())[genome.index_of(chromosome)])
-
-
-def _split_longest_chromosome(genome: Genome) -> dict[Split, list[Interval]]:
-    longest = max(genome.chromosome_sizes, key=lambda name: genome.chromosome_sizes[name])
-    size, part = genome.chromosome_sizes[longest], genome.chromosome_sizes[longest] // 20
-    others = [_whole(genome, name) for name in genome.chromosome_sizes if name != longest]
-    return {
-        "train": [*others, Interval(longest, 0, size - 2 * part)],
-        "validation": [Interval(longest, size - 2 * part, size - part)],
-        "test": [Interval(longest, size - part, size)],
-    }
-
-
 def tile(genome: Genome, regions: Sequence[Interval], settings: WindowSettings) -> WindowTable:
     """Return the windows of some regions side by side; the last of a region is moved back to fit into it.
 
@@ -148,14 +108,15 @@ def tile(genome: Genome, regions: Sequence[Interval], settings: WindowSettings) 
     if not columns:
         longest = max((region.width for region in regions), default=0)
         raise InputError(
-            f"a window of {width} bp is longer than every region (the longest of {len(regions)} has {longest} bp); "
-            "lower window_bp or give longer sequences"
+            f"a window of {width} bp is longer than every region (the longest of {len(regions)} has "
+            f"{longest} bp); lower window_bp or give longer sequences"
         )
     table = WindowTable(*(np.concatenate(column) for column in zip(*columns, strict=True)))
     kept = table.rows(_n_share(genome, table, width) <= settings.max_n_share)
     if not len(kept):
         raise InputError(
-            f"all {len(table)} windows hold more than {settings.max_n_share:.0%} N; raise max_n_share or check the genome"
+            f"all {len(table)} windows hold more than {settings.max_n_share:.0%} N; "
+            "raise max_n_share or check the genome"
         )
     return kept
 
@@ -172,7 +133,8 @@ class PretrainingWindows:
     """A map-style data set: example n of a run of several epochs, masked.
 
     Batches hold the arrays `input_ids` and `labels`, int64 (B, L), and `loss_weights`, float32 (B, L), when
-    soft-masked bases weigh less. Held-out windows are neither shifted nor reversed, and their masks never change.
+    soft-masked bases weigh less. Held-out windows are neither shifted nor reversed, and their masks never
+    change.
     """
 
     def __init__(
