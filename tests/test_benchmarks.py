@@ -1,0 +1,131 @@
+"""The benchmarks compare like with like: the twins agree, the counts are right, and each script runs."""
+
+import gzip
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import length_scaling
+import measure
+import model_speed
+import window_loading
+from multiply_adds import multiply_adds_per_bp, training_multiply_adds_per_bp
+
+from convnova.model.configuration_convnova import ConvNovaConfig
+
+B, L = 2, 96
+SMALL = {"hidden_size": 8, "dilations": (1, 4)}
+CONFIGS = {
+    "as for pretraining": SMALL,
+    "one block": SMALL | {"dilations": (1,)},
+    "no ffn": SMALL | {"use_ffn": False},
+    "final conv": SMALL | {"use_ffn": False, "use_final_conv": True, "mlp_expansion": 4, "kernel_size": 5},
+}
+
+
+@pytest.fixture(params=CONFIGS.values(), ids=CONFIGS.keys())
+def config(request):
+    torch.manual_seed(0)
+    return ConvNovaConfig(**request.param)
+
+
+def test_the_textbook_twin_gives_the_same_logits_loss_and_gradients(config):
+    ours, textbook = model_speed.twins(config)
+    ids, labels = model_speed.random_batch(B, L)
+    ids[0, :10] = 4
+    output = ours(ids, labels=labels)
+    logits, loss = textbook(ids, labels)
+    torch.testing.assert_close(output.logits, logits, atol=1e-5, rtol=0)
+    torch.testing.assert_close(output.loss, loss, atol=1e-5, rtol=0)
+    output.loss.backward()
+    loss.backward()
+    gradients = {name: parameter.grad for name, parameter in textbook.named_parameters()}
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter.grad, gradients[name], atol=1e-5, rtol=0, msg=name)
+
+
+def test_multiply_adds_are_those_that_pytorch_counts(config):
+    _, textbook = model_speed.twins(config)
+    ids, labels = model_speed.random_batch(B, L)
+    with FlopCounterMode(display=False) as forward:
+        loss = textbook(ids, labels)[1]
+    with FlopCounterMode(display=False) as backward:
+        loss.backward()
+    assert forward.get_total_flops() == 2 * B * L * multiply_adds_per_bp(config)
+    both = forward.get_total_flops() + backward.get_total_flops()
+    assert both == 2 * B * L * training_multiply_adds_per_bp(config)
+
+
+def test_multiply_adds_of_the_published_model():
+    assert multiply_adds_per_bp(ConvNovaConfig()) == 1_765_248
+
+
+@pytest.fixture
+def one_thread():
+    threads = torch.get_num_threads()
+    yield ["--threads", "1"]
+    torch.set_num_threads(threads)
+
+
+def test_model_speed_runs(capsys, one_thread):
+    result = model_speed.main(["--quick", *one_thread])
+    shown = capsys.readouterr().out
+    assert [row["task"] for row in result["rows"]] == [
+        "training, fp32",
+        "training, bf16",
+        "inference, fp32",
+        "inference, bf16",
+    ]
+    for text in ("times faster", "share of peak", "peak, GFLOP/s", torch.__version__):
+        assert text in shown
+
+
+def test_window_loading_runs_and_compares_equal_windows(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    records = [f">chr{i}\n{''.join(rng.choice(list('ACGTNacgt'), 900))}\n" for i in range(2)]
+    fasta = tmp_path / "toy.fa.gz"
+    fasta.write_bytes(gzip.compress("".join(records).encode()))
+    window_loading.main(["--quick", "--genome", str(fasta), "--length", "64"])
+    assert "loading and masking" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("task", length_scaling.TASKS)
+def test_length_scaling_measures_one_length(task):
+    result = length_scaling.measure_one(task, 512, channels=8)
+    assert result["seconds"] > 0
+    assert result["peak_bytes"] >= 0
+
+
+def test_length_scaling_draws_and_fits(tmp_path):
+    rows = [
+        {"task": "inference", "length": length, "seconds": length * 1e-6, "peak_bytes": 7 * length**2}
+        for length in (1024, 4096, 16384)
+    ]
+    assert length_scaling.fit(rows) == pytest.approx((1, 2))
+    length_scaling.draw(rows, tmp_path / "figures" / "scaling.png")
+    assert (tmp_path / "figures" / "scaling.png").stat().st_size > 0
+
+
+def test_contenders_run_in_turns():
+    calls = []
+    times = measure.interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2, warmup=1)
+    assert calls == ["a", "b"] * 3
+    assert [len(each) for each in times.values()] == [2, 2]
+
+
+def test_ratios_are_formed_within_a_round():
+    assert measure.paired_ratio([1, 10, 2], [2, 30, 3]) == 2
+
+
+def test_a_saved_result_names_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "RESULTS", tmp_path / "results")
+    saved = json.loads(measure.save("toy", {"rows": [1]}).read_text())
+    assert saved["rows"] == [1]
+    assert saved["machine"]["torch"] == torch.__version__
