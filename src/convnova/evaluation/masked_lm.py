@@ -4,11 +4,12 @@ Every scored base is shown as the mask id. (BERT's 80/10/10 is for training: of 
 shows a tenth as they are, which a score must not count.) The model reads its window with all scored bases
 hidden; the Markov models read the true flanks, which is in their favour.
 
-W windows, L window length in bp.
+W windows, B of them in a batch, L window length in bp.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 
 from convnova.data.masking import NO_LABEL, MaskingSettings
 from convnova.data.windows import PretrainingWindows
-from convnova.evaluation.markov import base_frequencies, choose_markov
+from convnova.errors import InputError
+from convnova.evaluation.markov import Flanks, MarkovModel, base_frequencies, choose_markov, fit_markov
+from convnova.model.modeling_convnova import COMPLEMENT
 from convnova.sequence import Ids
 
 
@@ -61,27 +64,47 @@ def score_model(
         batch_windows: windows in one forward pass.
         both_strands: whether to average the probabilities with those read from the opposite strand.
     """
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
+    device = next(model.parameters()).device
     nats, correct = [], []
-    try:
-        for batch in _batches(windows, batch_windows):
+    with _evaluating(model):
+        for first in range(0, len(windows), batch_windows):
+            batch = windows.__getitems__(range(first, min(first + batch_windows, len(windows))))
             ids, labels = (torch.from_numpy(batch[name]).to(device) for name in ("input_ids", "labels"))
-            probabilities = _base_probabilities(model, ids)
-            if both_strands:
-                complement = torch.tensor([3, 2, 1, 0, 4], device=device)
-                opposite = _base_probabilities(model, complement[ids.flip(1)])
-                probabilities = (probabilities + opposite.flip(1, 2)) / 2
+            log_p = base_log_probabilities(model, ids, both_strands)
             is_scored = labels != NO_LABEL
-            true = probabilities.gather(2, labels.clamp(min=0).unsqueeze(2)).squeeze(2)
-            nats.append(torch.where(is_scored, -true.log(), torch.nan).cpu().numpy())
-            correct.append((is_scored & (probabilities.argmax(2) == labels)).cpu().numpy())
-    finally:
-        model.train(was_training)
+            true = log_p.gather(2, labels.clamp(min=0).unsqueeze(2)).squeeze(2)
+            nats.append(torch.where(is_scored, -true, torch.nan).cpu().numpy())
+            correct.append((is_scored & (log_p.argmax(2) == labels)).cpu().numpy())
     return BaseScores(np.concatenate(nats), np.concatenate(correct))
 
 
-def score_table(log_probabilities: Any, windows: PretrainingWindows) -> BaseScores:
+def base_log_probabilities(model: Any, ids: torch.Tensor, both_strands: bool = False) -> torch.Tensor:
+    """Return the natural log of P(A, C, G, T) at each base of ids (B, L), shape (B, L, 4).
+
+    The share of N is left out. With `both_strands` the probabilities are the mean of what the model says of
+    the sequence and of its reverse complement, so either strand gets the same answer.
+    """
+    log_p = model(input_ids=ids).logits[..., :4].float().log_softmax(-1)
+    if not both_strands:
+        return log_p
+    complement = torch.tensor(COMPLEMENT, device=ids.device)
+    opposite = base_log_probabilities(model, complement[ids.flip(1)]).flip(1, 2)
+    return torch.logaddexp(log_p, opposite) - math.log(2)
+
+
+@contextmanager
+def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode; each of its parts gets its own mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, was_training in modes:
+            module.training = was_training
+
+
+def score_counting(log_probabilities: Any, windows: PretrainingWindows) -> BaseScores:
     """Return what a function of true ids (L,) to log probabilities (L, 4) gives to the same bases."""
     nats, correct = [], []
     for index in range(len(windows)):
@@ -95,8 +118,16 @@ def score_table(log_probabilities: Any, windows: PretrainingWindows) -> BaseScor
 
 
 def summarise(name: str, scores: BaseScores) -> Summary:
-    """Return the summary of one model's scores."""
+    """Return the summary of one model's scores.
+
+    Raises:
+        InputError: when no base is scored.
+    """
     is_scored = ~np.isnan(scores.nats)
+    if not is_scored.any():
+        raise InputError(
+            "no base of the held-out windows is scored; give more windows, or mask a larger share"
+        )
     nats = float(scores.nats[is_scored].mean(dtype=np.float64))
     per_window = np.nanmean(scores.nats[is_scored.any(axis=1)], axis=1)
     return Summary(
@@ -122,31 +153,31 @@ def compare_with_counting(
     Args:
         model: a masked language model.
         train: training regions, that the counting models are fitted on.
-        validation: validation regions, on which their order and pseudocount are chosen.
+        validation: validation regions, on which their order and pseudocount are chosen; without any, they
+            are chosen on the last tenth of each training region and fitted on all.
         windows: held-out windows to score.
         batch_windows: windows in one forward pass.
     """
     frequencies = np.log(base_frequencies(train))
     rows = [
-        summarise("uniform guess", score_table(lambda ids: np.full((len(ids), 4), -np.log(4)), windows)),
-        summarise("base frequencies", score_table(lambda ids: np.tile(frequencies, (len(ids), 1)), windows)),
+        summarise("uniform guess", score_counting(lambda ids: np.full((len(ids), 4), -np.log(4)), windows)),
+        summarise(
+            "base frequencies", score_counting(lambda ids: np.tile(frequencies, (len(ids), 1)), windows)
+        ),
     ]
-    for flanks, given in (("left", "left flank"), ("both", "both flanks")):
-        markov = choose_markov(train, validation, flanks).model
+    names: dict[Flanks, str] = {"left": "left flank", "both": "both flanks"}
+    for flanks, given in names.items():
+        markov = _best_markov(train, validation, flanks)
         name = f"Markov, {given}, order {markov.order}"
-        rows.append(summarise(name, score_table(markov.log_probabilities, windows)))
+        rows.append(summarise(name, score_counting(markov.log_probabilities, windows)))
     rows.append(summarise("ConvNova", score_model(model, windows, batch_windows)))
     rows.append(summarise("ConvNova, strands averaged", score_model(model, windows, batch_windows, True)))
     return rows
 
 
-def _base_probabilities(model: Any, ids: torch.Tensor) -> torch.Tensor:
-    """Return probabilities of A, C, G, T, (B, L, 4): the share of N is left out."""
-    return model(input_ids=ids).logits[..., :4].float().softmax(-1)
-
-
-def _batches(windows: PretrainingWindows, size: int) -> Any:
-    return (
-        windows.__getitems__(range(first, min(first + size, len(windows))))
-        for first in range(0, len(windows), size)
-    )
+def _best_markov(train: Sequence[Ids], validation: Sequence[Ids], flanks: Flanks) -> MarkovModel:
+    if validation:
+        return choose_markov(train, validation, flanks).model
+    heads, tails = zip(*(np.split(ids, [len(ids) - len(ids) // 10]) for ids in train), strict=True)
+    chosen = choose_markov(heads, tails, flanks).model
+    return fit_markov(train, chosen.order, flanks, chosen.pseudocount)
