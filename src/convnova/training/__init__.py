@@ -1,0 +1,1 @@
+"""Training runs: settings, the Trainer, checkpoints, the run record."""

@@ -1,29 +1,23 @@
-"""What happens beside training: progress for people, a CSV file for programs, checkpoints by the clock, SIGTERM."""
+"""What happens beside training: progress for people, metrics.csv for programs, checkpoints by the clock."""
 
-import csv
 import math
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import distributed
 from transformers import TrainerCallback
 
 from convnova.errors import InputError
+from convnova.training.metrics import append_row, cut_back
 
-COLUMNS = (
-    "step",
-    "epoch",
-    "loss",
-    "grad_norm",
-    "learning_rate",
-    "bp_per_second",
-    "eval_loss",
-    "eval_bits_per_base",
-    "eval_accuracy",
-)
+# Processes ask each other this often whether to save or to stop: the answer makes them wait for the GPU.
+AGREE_STEPS = 10
 
 
 class SpeedMeter:
@@ -62,25 +56,23 @@ class ProgressReport(TrainerCallback):
         self.csv_path, self.epochs, self.console = csv_path, epochs, console
         self.speed = SpeedMeter(bp_per_step)
         self.last_loss = math.nan
-        self.last_bits = math.nan
         self.progress: Progress | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Open the bar, and cut metrics.csv back to the step that training goes on from."""
         self.speed.restart()
-        self.first_step = state.global_step
         if state.is_world_process_zero:
             cut_back(self.csv_path, state.global_step)
-        if state.is_local_process_zero and self.console.is_terminal:
+        if state.is_world_process_zero and self.console.is_terminal:
             columns = [
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[now]}"),
+                TimeRemainingColumn(),
+                TextColumn("left"),
             ]
-            self.progress = Progress(
-                *columns, TimeRemainingColumn(), TextColumn("left"), console=self.console
-            )
+            self.progress = Progress(*columns, console=self.console)
             self.task = self.progress.add_task(
                 "training", total=state.max_steps, completed=state.global_step, now=""
             )
@@ -94,41 +86,44 @@ class ProgressReport(TrainerCallback):
             self.progress.update(self.task, completed=state.global_step, now=now)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
-        """Write a row of metrics.csv, and a line where there is no bar.
+        """Write a row of metrics.csv, and a line for people.
 
         Raises:
             InputError: when the loss is not a number: going on would only burn time.
         """
+        if "loss" not in logs and "eval_loss" not in logs:
+            return  # the Trainer's own summary at the end
+        if not math.isfinite(logs.get("loss", 0.0)):
+            raise InputError(
+                f"the training loss is {logs['loss']} at step {state.global_step}; lower the learning rate "
+                "or use precision fp32, and start anew or go on from the last checkpoint"
+            )
         if not state.is_world_process_zero:
             return
         epoch = self.epochs * state.global_step / state.max_steps
-        row = {"step": state.global_step, "epoch": round(epoch, 4), **logs}
-        row["epoch"] = round(epoch, 4)
+        row = logs | {"step": state.global_step, "epoch": round(epoch, 4)}
         if "loss" in logs:
             self.last_loss = logs["loss"]
             row["bp_per_second"] = round(self.speed.bp_per_second)
-            if not math.isfinite(self.last_loss):
-                raise InputError(
-                    f"the training loss is {self.last_loss} at step {state.global_step}; lower the learning rate "
-                    "or use precision fp32, and start again from the last checkpoint or anew"
-                )
         append_row(self.csv_path, row)
-        if "eval_bits_per_base" in logs:
-            self.console.print(
+        self._print(epoch, state, logs)
+
+    def _print(self, epoch: float, state: Any, logs: dict[str, float]) -> None:
+        if "eval_loss" in logs:
+            line = (
                 f"epoch {epoch:.2f}: validation {logs['eval_bits_per_base']:.4f} bits per base, "
                 f"accuracy {logs['eval_accuracy']:.4f}"
             )
-        elif "loss" in logs and self.progress is None:
-            left = (
-                (state.max_steps - state.global_step)
-                * self.speed.bp_per_step
-                / max(self.speed.bp_per_second, 1)
-            )
-            self.console.print(
+        elif self.progress is None:
+            bp_left = (state.max_steps - state.global_step) * self.speed.bp_per_step
+            minutes_left = bp_left / max(self.speed.bp_per_second, 1) / 60
+            line = (
                 f"step {state.global_step}/{state.max_steps}  epoch {epoch:.2f}  loss {self.last_loss:.4f}  "
-                f"{self.speed.bp_per_second:,.0f} bp/s  {left / 60:.1f} min left",
-                highlight=False,
+                f"{self.speed.bp_per_second:,.0f} bp/s  {minutes_left:.1f} min left"
             )
+        else:
+            return
+        self.console.print(line, highlight=False, soft_wrap=True)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Leave the evaluation out of the speed."""
@@ -138,10 +133,6 @@ class ProgressReport(TrainerCallback):
         """Leave the writing of a checkpoint out of the speed."""
         self.speed.skip()
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Close the bar."""
-        self.close()
-
     def close(self) -> None:
         """Close the bar, also after an error."""
         if self.progress is not None:
@@ -150,48 +141,50 @@ class ProgressReport(TrainerCallback):
 
 
 class SaveByTheClock(TrainerCallback):
-    """Ask for a checkpoint every so many minutes, and at SIGTERM for one at once and the end of the run."""
+    """Ask for a checkpoint every so many minutes, and at SIGTERM for one at once and the end of the run.
+
+    Writing a checkpoint takes all processes, so they decide together: one that is asked to stop, or whose
+    clock is ahead, decides for all.
+    """
 
     def __init__(self, minutes: float):
         self.seconds = 60 * minutes
         self.was_terminated = False
+        self._was_asked_to_stop = False
+        self._previous: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Start the clock and take over SIGTERM."""
+        """Start the clock and take over SIGTERM (Python lets only the main thread do that)."""
         self.last_save = time.monotonic()
-        self._previous = signal.signal(signal.SIGTERM, self._terminate)
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGTERM, self._ask_to_stop)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Ask for what is due."""
-        if self.was_terminated:
+        is_alone = args.world_size == 1
+        if not is_alone and state.global_step % AGREE_STEPS and state.global_step < state.max_steps:
+            return
+        wanted = [self._was_asked_to_stop, time.monotonic() - self.last_save > self.seconds]
+        is_stopping, is_due = wanted if is_alone else _any_process(wanted, args.device)
+        if is_stopping:
+            self.was_terminated = True
             control.should_training_stop = True
-        if self.was_terminated or time.monotonic() - self.last_save > self.seconds:
+        if is_stopping or is_due:
             control.should_save = True
             self.last_save = time.monotonic()
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Give SIGTERM back."""
-        signal.signal(signal.SIGTERM, self._previous)
+    def close(self) -> None:
+        """Give SIGTERM back, also after an error."""
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)
+            self._previous = None
 
-    def _terminate(self, signal_number: int, frame: Any) -> None:
-        self.was_terminated = True
-
-
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add one row to metrics.csv; the header is written with the first."""
-    is_new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
+    def _ask_to_stop(self, signal_number: int, frame: Any) -> None:
+        self._was_asked_to_stop = True
 
 
-def cut_back(path: Path, step: int) -> None:
-    """Drop the rows after a step: what a killed run logged after its last checkpoint happens again."""
-    if path.exists():
-        with path.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
-        path.unlink()
-        for row in rows:
-            append_row(path, row)
+def _any_process(flags: list[bool], device: torch.device) -> list[bool]:
+    """Return for each flag whether it is set in any process; every process has to call this."""
+    total = torch.tensor(flags, dtype=torch.int32, device=device)
+    distributed.all_reduce(total, distributed.ReduceOp.MAX)
+    return [bool(flag) for flag in total.tolist()]

@@ -1,82 +1,97 @@
 """Pretraining: from a genome to a masked language model and its scores on held-out chromosomes."""
 
+import importlib.util
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from transformers import TrainingArguments, set_seed
+from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
 
-from convnova.data.windows import SPLITS, PretrainingWindows, Split, WindowTable, split_regions, tile
-from convnova.errors import InputError
+from convnova.data.splits import SPLITS, Split, split_regions
+from convnova.data.windows import PretrainingWindows, WindowTable, tile
+from convnova.errors import InputError, TerminatedError
 from convnova.evaluation.masked_lm import Summary, compare_with_counting, evaluation_masking
 from convnova.genome import Genome, Interval
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.model.presets import preset
 from convnova.model.tokenization_convnova import ConvNovaTokenizer
 from convnova.training.callbacks import ProgressReport, SaveByTheClock
-from convnova.training.record import RECORD_NAME, check_same_run, run_record, write_json
+from convnova.training.checkpoints import (
+    LOCK_NAME,
+    check_finite,
+    flush_to_disk,
+    remove_incomplete,
+    sole_writer,
+    staging_folder,
+)
+from convnova.training.record import RECORD_NAME, check_same_run, file_checksum, run_record, write_json
+from convnova.training.report import describe_run, print_next_steps, print_scores, say
 from convnova.training.settings import ModelSettings, PretrainSettings
 from convnova.training.trainer import PretrainingTrainer
 
 KEPT_CHECKPOINTS = 2
-# Settings that a resumed run may have changed: none of them touches the weights it ends with.
-CHANGEABLE = ("genome", "output", "cache", "resume", "log_steps", "save_minutes", "trackers", "workers")
-
-
-class Terminated(Exception):
-    """The run was asked to end by SIGTERM and has saved a checkpoint."""
+WEIGHTS_NAME = "model.safetensors"
+SCORES_NAME = "scores.json"
+# Settings that a resumed run may have changed: none of them touches the weights it ends with. What genome
+# and windows.intervals hold is compared by checksum.
+CHANGEABLE = (
+    *("genome", "windows.intervals", "output", "cache", "resume"),
+    *("log_steps", "save_minutes", "trackers", "workers"),
+)
 
 
 def pretrain(settings: PretrainSettings) -> list[Summary]:
     """Train a masked language model on a genome and return its scores on the held-out test part.
 
     The output folder holds the model as `from_pretrained` reads it, `run.json`, `metrics.csv`,
-    `scores.json`, TensorBoard logs, and the last checkpoints.
+    `scores.json`, TensorBoard logs, and the last checkpoints. A run that is resumed after its end is not
+    trained again.
 
     Raises:
         InputError: for wrong input, an output folder that holds another run, or a full disk.
-        Terminated: after SIGTERM, with a checkpoint saved.
+        TerminatedError: after SIGTERM, with a checkpoint saved.
     """
     console = Console(quiet=not _is_main_process())
     _quiet_libraries()
     genome = Genome.open(settings.genome, settings.cache)
-    checkpoint = _prepare_output(settings, genome)
+    checksums = {
+        "genome_checksum": genome.checksum,
+        "intervals_checksum": file_checksum(settings.windows.intervals),
+    }
+    checkpoint = _prepare_output(settings, checksums)
+    with sole_writer(settings.output) if _is_main_process() else nullcontext():
+        return _pretrain(settings, genome, checkpoint, checksums, console)
+
+
+def _pretrain(
+    settings: PretrainSettings,
+    genome: Genome,
+    checkpoint: str | None,
+    checksums: dict[str, str | None],
+    console: Console,
+) -> list[Summary]:
     regions = split_regions(genome, settings.windows)
     data = {split: _windows(genome, regions[split], settings, split) for split in SPLITS if regions[split]}
     if "train" not in data:
         raise InputError(f"no part of {genome.path.name} is left to train on; hold out less")
-    set_seed(settings.seed)
-    model = ConvNovaForMaskedLM(model_config(settings.model))
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
-    _describe(console, settings, genome, regions, data, model)
-
-    trainer, clock, progress = _trainer(settings, model, data, console)
-    if trainer.args.should_save and checkpoint is None:
-        facts = {"genome": genome.path.name, "genome_checksum": genome.checksum}
-        facts |= {split: [str(region) for region in regions[split][:100]] for split in data}
-        write_json(settings.output / RECORD_NAME, run_record(settings, facts, _model_facts(model)))
-    try:
-        trainer.train(resume_from_checkpoint=checkpoint)
-    finally:
-        progress.close()
-    if clock.was_terminated:
-        step = trainer.state.global_step
-        raise Terminated(
-            f"stopped by SIGTERM at step {step} of {trainer.state.max_steps}; go on with --resume true"
-        )
-    if not trainer.args.should_save:
+    if not (settings.output / WEIGHTS_NAME).exists():
+        _train(settings, genome, regions, data, checkpoint, checksums, console)
+    else:
+        say(console, f"{settings.output}: this run is finished; its model is not trained again")
+    if not _is_main_process():
         return []
-    trainer.save_model(str(settings.output))
-    ConvNovaTokenizer().save_pretrained(settings.output)
-    return _score(settings, genome, regions, data, model, console)
+    tables = _scores(settings, genome, regions, data)
+    print_scores(console, tables, settings.masking.rate)
+    print_next_steps(console, settings.output)
+    return tables.get("test", tables.get("validation", []))
 
 
 def model_config(settings: ModelSettings) -> Any:
@@ -87,27 +102,43 @@ def model_config(settings: ModelSettings) -> Any:
     return preset(settings.preset, **changes)
 
 
-def _prepare_output(settings: PretrainSettings, genome: Genome) -> str | None:
+def read_scores(run: Path) -> dict[str, list[Summary]]:
+    """Return the scores that a finished run wrote, by split."""
+    content = json.loads((run / SCORES_NAME).read_text())
+    return {split: [Summary(**row) for row in rows] for split, rows in content.items()}
+
+
+def _prepare_output(settings: PretrainSettings, checksums: dict[str, str | None]) -> str | None:
     """Make the output folder, and return the checkpoint to go on from."""
     output = settings.output
-    has_run = (output / RECORD_NAME).exists()
-    if settings.resume and has_run:
-        check_same_run(output, settings, genome.checksum, CHANGEABLE)
+    if (output / RECORD_NAME).exists():
+        if not settings.resume:
+            raise InputError(
+                f"{output} holds another run; go on with it by --resume true, or choose another output folder"
+            )
+        check_same_run(output, settings, checksums, CHANGEABLE)
         return get_last_checkpoint(output)
-    if has_run:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        is_empty = all(path.name in (LOCK_NAME, f"{RECORD_NAME}.incomplete") for path in output.iterdir())
+    except OSError as error:
         raise InputError(
-            f"{output} holds another run; go on with it by --resume true, or choose another output folder"
-        )
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output} is not an empty folder; choose another output folder")
-    output.mkdir(parents=True, exist_ok=True)
+            f"{output} cannot be used as output folder ({error.strerror}); choose another"
+        ) from None
+    if not is_empty:
+        raise InputError(f"{output} is not an empty folder, nor a run; choose another output folder")
+    if not os.access(output, os.W_OK):
+        raise InputError(f"{output} cannot be written to; choose another output folder")
     return None
 
 
 def _windows(
     genome: Genome, regions: list[Interval], settings: PretrainSettings, split: Split
 ) -> PretrainingWindows:
-    table = tile(genome, regions, settings.windows)
+    try:
+        table = tile(genome, regions, settings.windows)
+    except InputError as error:
+        raise InputError(f"{split}: {error}") from None
     if split == "train":
         return PretrainingWindows(
             genome, table, settings.windows, settings.masking, settings.seed, settings.epochs
@@ -122,12 +153,71 @@ def _spread(table: WindowTable, most: int) -> WindowTable:
     return table if len(table) <= most else table.rows(torch.linspace(0, len(table) - 1, most).long().numpy())
 
 
-def _trainer(
+def _train(
     settings: PretrainSettings,
-    model: ConvNovaForMaskedLM,
+    genome: Genome,
+    regions: dict[Split, list[Interval]],
     data: dict[Split, PretrainingWindows],
+    checkpoint: str | None,
+    checksums: dict[str, str | None],
     console: Console,
-) -> tuple[PretrainingTrainer, SaveByTheClock, ProgressReport]:
+) -> None:
+    """Train from the start or from a checkpoint, and write the model into the output folder."""
+    if _is_main_process():
+        remove_incomplete(settings.output)
+    arguments = _arguments(settings, data)
+    set_seed(settings.seed)
+    model = ConvNovaForMaskedLM(model_config(settings.model))
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    model_facts = _model_facts(model)
+    describe_run(console, genome, regions, data, model_facts, settings.output)
+
+    clock = SaveByTheClock(settings.save_minutes)
+    bp_per_step = settings.batch_windows * settings.windows.window_bp
+    progress = ProgressReport(settings.output / "metrics.csv", bp_per_step, settings.epochs, console)
+    trainer = PretrainingTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=data["train"],
+        eval_dataset=data.get("validation"),
+        callbacks=[progress, clock, *_tensorboard(settings)],
+        optimizer_settings=settings.optimizer,
+    )
+    trainer.remove_callback(PrinterCallback)
+    # By now all processes have met, so none of them still looks whether the output folder is empty.
+    if trainer.args.should_save and not (settings.output / RECORD_NAME).exists():
+        facts: dict[str, Any] = {"genome": genome.path.name} | checksums
+        facts |= {split: [str(region) for region in regions[split][:100]] for split in data}
+        write_json(settings.output / RECORD_NAME, run_record(settings, facts, model_facts))
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    finally:
+        progress.close()
+        clock.close()
+    if clock.was_terminated:
+        raise TerminatedError(
+            f"stopped by SIGTERM at step {trainer.state.global_step} of {trainer.state.max_steps}, "
+            f"checkpoint saved in {settings.output}; go on with --resume true"
+        )
+    if trainer.args.should_save:
+        _save_model(trainer, settings.output)
+    trainer.accelerator.end_training()
+
+
+def _save_model(trainer: PretrainingTrainer, output: Path) -> None:
+    """Write the final model; its weights come last, so where they are, the model is whole."""
+    check_finite(trainer.model, trainer.state.global_step)
+    with staging_folder(output, "the model") as staging:
+        trainer.save_model(str(staging))
+        ConvNovaTokenizer().save_pretrained(staging)
+        flush_to_disk(staging)
+        for path in sorted(staging.iterdir(), key=lambda path: path.name == WEIGHTS_NAME):
+            path.replace(output / path.name)
+
+
+def _arguments(settings: PretrainSettings, data: dict[Split, PretrainingWindows]) -> TrainingArguments:
+    """Return the settings in the words of the Transformers Trainer."""
     processes = int(os.environ.get("WORLD_SIZE", 1))
     per_pass, remainder = divmod(settings.batch_windows, processes * settings.accumulation_steps)
     if remainder:
@@ -138,14 +228,12 @@ def _trainer(
     steps = len(data["train"]) // settings.batch_windows
     if steps == 0:
         raise InputError(
-            f"{len(data['train'])} training windows in all do not fill one batch of {settings.batch_windows}; "
-            "lower batch_windows or raise epochs"
+            f"{len(data['train'])} training windows in all do not fill one batch of "
+            f"{settings.batch_windows}; lower batch_windows or raise epochs"
         )
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(settings.output / "tensorboard"))
-    arguments = TrainingArguments(
+    precision = _precision(settings.precision)
+    has_gpu = torch.cuda.is_available()
+    return TrainingArguments(
         output_dir=str(settings.output),
         max_steps=steps,
         per_device_train_batch_size=per_pass,
@@ -158,105 +246,73 @@ def _trainer(
         max_grad_norm=settings.optimizer.max_gradient_norm,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=not has_gpu,
         torch_compile=settings.compile,
         dataloader_num_workers=settings.workers,
-        dataloader_persistent_workers=settings.workers > 0,
-        remove_unused_columns=False,
         logging_steps=settings.log_steps,
         logging_nan_inf_filter=False,
         eval_strategy="steps" if "validation" in data and settings.evaluations else "no",
         eval_steps=max(1, -(-steps // max(settings.evaluations, 1))),
         save_strategy="no",  # by the clock, see SaveByTheClock
         save_total_limit=KEPT_CHECKPOINTS,
-        report_to=settings.trackers or "none",
+        report_to=[name for name in settings.trackers if name != "tensorboard"] or "none",
         disable_tqdm=True,
         seed=settings.seed,
-        ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
+        ddp_backend="gloo" if processes > 1 and not has_gpu else None,
         ddp_find_unused_parameters=False,
     )
-    clock = SaveByTheClock(settings.save_minutes)
-    bp_per_step = settings.batch_windows * settings.windows.window_bp
-    progress = ProgressReport(settings.output / "metrics.csv", bp_per_step, settings.epochs, console)
-    trainer = PretrainingTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=data["train"],
-        eval_dataset=data.get("validation"),
-        callbacks=[progress, clock],
-        optimizer_settings=settings.optimizer,
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer, clock, progress
 
 
-def _score(
+def _precision(wanted: Literal["auto", "fp32", "bf16", "fp16"]) -> str:
+    """Return the arithmetic to use on this machine."""
+    has_gpu = torch.cuda.is_available()
+    can_bf16 = not has_gpu or torch.cuda.is_bf16_supported()
+    if wanted == "auto":
+        return "bf16" if has_gpu and can_bf16 else "fp32"
+    if wanted == "fp16" and not has_gpu:
+        raise InputError("precision fp16 needs a GPU, and there is none; use fp32 or bf16")
+    if wanted == "bf16" and not can_bf16:
+        raise InputError("precision bf16 is not known to this GPU; use fp32 or fp16")
+    return wanted
+
+
+def _tensorboard(settings: PretrainSettings) -> list[TensorBoardCallback]:
+    """Return the TensorBoard writer, if one is wanted; and check that the other trackers are installed."""
+    for name in settings.trackers:
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"tracker {name} is not installed; install it with: pip install {name}")
+    if "tensorboard" not in settings.trackers:
+        return []
+    callback = TensorBoardCallback()
+    callback.logging_dir = str(settings.output / "tensorboard")
+    return [callback]
+
+
+def _scores(
     settings: PretrainSettings,
     genome: Genome,
     regions: dict[Split, list[Interval]],
     data: dict[Split, PretrainingWindows],
-    model: ConvNovaForMaskedLM,
-    console: Console,
-) -> list[Summary]:
-    """Score the final model on validation and, once, on test; write scores.json."""
-    ids = {split: [genome.fetch(region) for region in regions[split]] for split in data}
-    tables = {
-        split: compare_with_counting(model, ids["train"], ids["validation"], data[split])
-        for split in SPLITS[1:]
-        if split in data and "validation" in data
-    }
-    for split, rows in tables.items():
-        console.print(
-            score_table(f"{split}: every scored base hidden, {settings.masking.rate:.0%} at once", rows)
-        )
-    write_json(
-        settings.output / "scores.json",
-        {split: [row._asdict() for row in rows] for split, rows in tables.items()},
-    )
-    return tables.get("test", tables.get("validation", []))
-
-
-def score_table(title: str, rows: list[Summary]) -> Table:
-    """Return the scores as a table for the terminal."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("model")
-    for name in ("nats/base", "bits/base", "perplexity", "accuracy", "median window bits", "bases"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        numbers = [row.nats_per_base, row.bits_per_base, row.perplexity, row.accuracy, row.median_window_bits]
-        table.add_row(row.model, *(f"{number:.4f}" for number in numbers), str(row.bases))
-    return table
-
-
-def _describe(
-    console: Console,
-    settings: PretrainSettings,
-    genome: Genome,
-    regions: dict[Split, list[Interval]],
-    data: dict[Split, PretrainingWindows],
-    model: ConvNovaForMaskedLM,
-) -> None:
-    facts = _model_facts(model)
-    console.print(
-        f"[bold]{genome.path.name}[/bold]: {len(genome.chromosome_sizes)} chromosomes, {genome.total_bp:,} bp "
-        f"(index {'reused' if genome.was_cached else 'built'})"
-    )
-    for split, windows in data.items():
-        names = ", ".join(str(region) for region in regions[split][:3]) + (
-            ", ..." if len(regions[split]) > 3 else ""
-        )
-        console.print(
-            f"  {split}: {windows.windows_per_epoch:,} windows of {settings.windows.window_bp} bp from {names}"
-        )
-    console.print(
-        f"ConvNova: {facts['parameters']:,} parameters, {len(facts['dilations'])} blocks, "
-        f"receptive field {facts['receptive_field']} bp -> {settings.output}"
-    )
+) -> dict[str, list[Summary]]:
+    """Return the scores of the saved model on validation and, once, on test; they are kept in scores.json."""
+    path = settings.output / SCORES_NAME
+    if not path.exists():
+        # What a user will load: in single precision, not compiled.
+        model = ConvNovaForMaskedLM.from_pretrained(settings.output)
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        ids = {split: [genome.fetch(region) for region in regions[split]] for split in SPLITS}
+        tables = {
+            split: compare_with_counting(model, ids["train"], ids["validation"], data[split])
+            for split in SPLITS[1:]
+            if split in data
+        }
+        rows = {split: [row._asdict() for row in table] for split, table in tables.items()}
+        write_json(path, rows)
+    return read_scores(settings.output)
 
 
 def _model_facts(model: ConvNovaForMaskedLM) -> dict[str, Any]:
-    config = json.loads(model.config.to_json_string(use_diff=False))
-    keys = (
+    shape = (
         "hidden_size",
         "kernel_size",
         "dilations",
@@ -266,7 +322,7 @@ def _model_facts(model: ConvNovaForMaskedLM) -> dict[str, Any]:
         "dropout",
     )
     facts = {"parameters": model.num_parameters(), "receptive_field": model.config.receptive_field}
-    return facts | {key: config[key] for key in keys}
+    return facts | {name: getattr(model.config, name) for name in shape}
 
 
 def _is_main_process() -> bool:
@@ -277,9 +333,3 @@ def _quiet_libraries() -> None:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-
-def read_scores(run: Path) -> dict[str, list[Summary]]:
-    """Return the scores that a finished run wrote, by split."""
-    content = json.loads((run / "scores.json").read_text())
-    return {split: [Summary(**row) for row in rows] for split, rows in content.items()}

@@ -1,6 +1,7 @@
 """The run record: everything that made a run, as JSON beside its checkpoints."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import platform
@@ -49,34 +50,67 @@ def write_json(path: Path, content: Any) -> None:
     staging.replace(path)
 
 
-def check_same_run(output: Path, settings: Any, checksum: str, changeable: tuple[str, ...]) -> None:
-    """Refuse to resume a run under other settings or on another genome.
+def check_same_run(output: Path, settings: Any, data: dict[str, Any], changeable: tuple[str, ...]) -> None:
+    """Refuse to resume a run under other settings or on other data.
+
+    A setting that is newer than the record counts as what its default says.
 
     Args:
         output: folder of the run.
         settings: the settings given now.
-        checksum: of the genome given now.
-        changeable: settings that do not change the result.
+        data: checksums of what is read now, as in the record.
+        changeable: settings that do not change the result, by their dotted names.
 
     Raises:
         InputError: naming the first difference.
     """
-    record = json.loads((output / RECORD_NAME).read_text())
-    before, now = record["settings"], plain(settings)
-    for name in now:
-        if name not in changeable and before.get(name) != now[name]:
+    try:
+        record = json.loads((output / RECORD_NAME).read_text())
+        before = flat(record["settings"])
+        data_before = record["data"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(
+            f"{output / RECORD_NAME} is not the record of a run; choose another output folder"
+        ) from None
+    required = {field.name: None for field in dataclasses.fields(settings) if _is_required(field)}
+    defaults = flat(plain(type(settings)(**required)))
+    for name, now in flat(plain(settings)).items():
+        if name not in changeable and (was := before.get(name, defaults.get(name))) != now:
             raise InputError(
-                f"{output} holds a run with {name} {before.get(name)}, and now it is {now[name]}; "
+                f"{output} holds a run with {name} {was}, and now it is {now}; "
                 "resume with the same settings, or choose another output folder"
             )
-    if record["data"]["genome_checksum"] != checksum:
-        raise InputError(
-            f"{output} holds a run on another genome than {settings.genome}; choose another output folder"
-        )
+    for name, checksum in data.items():
+        if data_before.get(name) != checksum:
+            kind = name.removesuffix("_checksum")
+            raise InputError(
+                f"{output} holds a run on another {kind} than the one given now; give the same, "
+                "or choose another output folder"
+            )
+
+
+def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted names, ``windows.window_bp``."""
+    rows: dict[str, Any] = {}
+    for name, value in settings.items():
+        rows |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return rows
+
+
+def _is_required(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def file_checksum(path: Path | None) -> str | None:
+    """Return ``sha256:`` and the digest of a file, None for no file."""
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def source_commit() -> str | None:
-    """Return the git commit of the package's source, with "+changes" where it is edited; None when installed."""
+    """Return the git commit of the package's source, "+changes" where it is edited; None when installed."""
     folder = Path(__file__).parent
     try:
         commit = _git("rev-parse", "HEAD", folder=folder)

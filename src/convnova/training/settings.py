@@ -11,6 +11,8 @@ from convnova.data.masking import MaskingSettings
 from convnova.data.windows import WindowSettings
 from convnova.errors import InputError
 
+TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
+
 
 @dataclass(frozen=True)
 class ModelSettings:
@@ -53,7 +55,7 @@ class OptimizerSettings:
     final_share: float = 0.1
     """Share of the highest learning rate at which the cosine ends."""
     max_gradient_norm: float = 1.0
-    """Gradients are clipped to this norm."""
+    """Gradients are clipped to this norm; 0 leaves them as they are."""
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
@@ -61,6 +63,12 @@ class OptimizerSettings:
         for name in ("warmup_share", "final_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
+        for name in ("adam_beta1", "adam_beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
+        for name in ("weight_decay", "max_gradient_norm"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -114,3 +122,10 @@ class PretrainSettings:
         for name in ("epochs", "batch_windows", "accumulation_steps", "log_steps", "evaluation_windows"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("seed", "save_minutes", "evaluations", "workers"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if unknown := set(self.trackers) - set(TRACKERS):
+            raise InputError(
+                f"trackers {', '.join(sorted(unknown))}: choose from {', '.join(TRACKERS)}, or none with []"
+            )

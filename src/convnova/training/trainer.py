@@ -8,18 +8,20 @@ is the published one; a checkpoint appears whole or not at all; validation is sc
 import math
 import os
 import shutil
+import signal
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
-from torch.utils.data import Sampler, SequentialSampler
+from torch.utils.data import DataLoader, SequentialSampler
 from transformers import Trainer
 from transformers.trainer_utils import rotate_checkpoints
 
 from convnova.data.masking import NO_LABEL
-from convnova.errors import InputError
 from convnova.evaluation.masked_lm import score_model, summarise
+from convnova.training.checkpoints import check_finite, flush_to_disk, staging_folder
 from convnova.training.settings import OptimizerSettings
 
 FIRST_LEARNING_RATE = 1e-6
@@ -38,12 +40,31 @@ def learning_rate_factor(step: int, total_steps: int, settings: OptimizerSetting
 class PretrainingTrainer(Trainer):
     """A Trainer for `PretrainingWindows`; `optimizer_settings` fixes the optimiser and its schedule."""
 
+    lr_scheduler: Any
+    control: Any
+
     def __init__(self, *args: Any, optimizer_settings: OptimizerSettings, **kwargs: Any):
         super().__init__(*args, data_collator=_as_tensors, **kwargs)
         self.optimizer_settings = optimizer_settings
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler:
-        return SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
+    def get_train_dataloader(self) -> Any:
+        """Return the batches of all steps, in the order of the data set.
+
+        They end with the last step: what does not fill a batch is left out, so that a run that is resumed
+        at its last step has nothing left to do.
+        """
+        args = self.args
+        passes = args.max_steps * args.gradient_accumulation_steps * args.world_size
+        loader = DataLoader(
+            self.train_dataset,
+            batch_size=args.train_batch_size,
+            sampler=SequentialSampler(range(passes * args.train_batch_size)),
+            collate_fn=_as_tensors,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_heed_only_the_trainer,
+        )
+        return self.accelerator.prepare(loader)
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor:
         """Return the weight of all predicted bases of this step, over its passes and over all processes."""
@@ -52,7 +73,8 @@ class PretrainingTrainer(Trainer):
             is_labelled = batch["labels"] != NO_LABEL
             weights = batch.get("loss_weights")
             total += (is_labelled if weights is None else weights * is_labelled).sum().to(device)
-        return self.accelerator.reduce(total, "sum").clamp(min=1)
+        # A step without a predicted base has a loss of 0, not 0 / 0.
+        return self.accelerator.reduce(total, "sum").clamp(min=torch.finfo(total.dtype).tiny)
 
     def get_decay_parameter_names(self, model: torch.nn.Module) -> list[str]:
         """Return the parameters with weight decay: matrices and kernels, or all of them as released."""
@@ -71,14 +93,12 @@ class PretrainingTrainer(Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Return and log the scores of the validation windows; every process computes the same."""
-        with self.compute_loss_context_manager():
-            scores = summarise(
-                "", score_model(self.model, self.eval_dataset, self.args.per_device_eval_batch_size)
-            )
+        scores = score_model(self.model, self.eval_dataset, self.args.per_device_eval_batch_size)
+        summary = summarise("", scores)
         metrics = {
-            "eval_loss": scores.nats_per_base,
-            "eval_bits_per_base": scores.bits_per_base,
-            "eval_accuracy": scores.accuracy,
+            "eval_loss": summary.nats_per_base,
+            "eval_bits_per_base": summary.bits_per_base,
+            "eval_accuracy": summary.accuracy,
         }
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -86,43 +106,49 @@ class PretrainingTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write a checkpoint into a folder of another name, then rename it: readers see all of it or none."""
-        run_folder = Path(self.args.output_dir)
+        check_finite(self.model, self.state.global_step)
+        run, is_writer = Path(self.args.output_dir), self.args.should_save
         name = f"checkpoint-{self.state.global_step}"
-        staging = run_folder / "incomplete"
-        self._staging, is_writer = staging, self.args.should_save
-        try:
+        with staging_folder(run, name, is_writer) as staging:
+            self._checkpoint_parent = staging
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if is_writer:
-                _flush_to_disk(staging / name)
-                shutil.rmtree(run_folder / name, ignore_errors=True)
-                (staging / name).rename(run_folder / name)
-        except (
-            OSError,
-            RuntimeError,
-        ) as error:  # safetensors and torch.save report a full disk in their own ways
-            raise InputError(
-                f"{run_folder / name}: the checkpoint could not be written ({error}); free some space, then go on "
-                "from the checkpoint before it with --resume true"
-            ) from error
-        finally:
-            del self._staging
-            if is_writer:
-                shutil.rmtree(staging, ignore_errors=True)
+                flush_to_disk(staging / name)
+                shutil.rmtree(run / name, ignore_errors=True)
+                (staging / name).rename(run / name)
+        del self._checkpoint_parent
         if is_writer:
-            rotate_checkpoints(
-                output_dir=str(run_folder), save_total_limit=self.args.save_total_limit, use_mtime=True
-            )
+            rotate_checkpoints(output_dir=str(run), save_total_limit=self.args.save_total_limit)
 
     def _get_output_dir(self, trial: Any) -> str:
-        return str(getattr(self, "_staging", self.args.output_dir))
+        """Return where `_save_checkpoint` of the Trainer puts the folder of a checkpoint."""
+        return str(getattr(self, "_checkpoint_parent", self.args.output_dir))
 
 
-def _as_tensors(batch: dict[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+def _as_tensors(batch: Any) -> dict[str, torch.Tensor]:
+    """Return the tensors of a batch of `PretrainingWindows`, which the loader gets whole."""
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
-def _flush_to_disk(folder: Path) -> None:
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+def _heed_only_the_trainer(worker: int) -> None:
+    """Leave Ctrl-C, and a SIGTERM to a whole group of processes, to the process that trains.
+
+    It needs its workers to get to the end of a step; they end when it tells them to, by SIGTERM too.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _say_unless_the_trainer_is_gone
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_told_to, daemon=True).start()
+
+
+def _say_unless_the_trainer_is_gone(kind: Any, error: Any, trace: Any) -> None:
+    if not issubclass(kind, OSError | EOFError):  # what a broken connection raises
+        sys.__excepthook__(kind, error, trace)
+
+
+def _end_when_told_to() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

@@ -1,0 +1,7 @@
+"""`python -m convnova`: what torchrun starts in each process."""
+
+import sys
+
+from convnova.cli import main
+
+sys.exit(main())
