@@ -4,11 +4,11 @@ import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
-from convnova.errors import InputError
+from convnova.errors import InputError, TerminatedError
 from convnova.training.settings import PretrainSettings
 
 DESCRIPTION = """DNA foundation models by convolution.
@@ -22,11 +22,22 @@ Take a genome, pretrain; take labels, fine-tune and get an honest score; then us
 `convnova COMMAND --help` explains the settings of a command; `--print_config` prints them all as a recipe."""
 
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 
 class _HelpAsWritten(DefaultHelpFormatter, RawDescriptionHelpFormatter):
     """Help that keeps the line breaks of the description."""
+
+
+class _Parser(ArgumentParser):
+    """A parser whose errors are one line: all flags of a command would fill a screen."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Say what is wrong and exit with status 2."""
+        sys.exit(
+            _end(f"{' '.join(message.split())}; convnova COMMAND --help lists the settings", EXIT_BAD_INPUT)
+        )
 
 
 class Command(NamedTuple):
@@ -63,24 +74,37 @@ COMMANDS = {
 def build_parser() -> ArgumentParser:
     """Return the parser of all commands."""
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(prog="convnova", description=DESCRIPTION, formatter_class=_HelpAsWritten)
+    parser = _Parser(prog="convnova", description=DESCRIPTION, formatter_class=_HelpAsWritten)
     parser.add_argument("--version", action="version", version=f"convnova {metadata.version('convnova')}")
     commands = parser.add_subcommands(dest="command", required=True)
     for name, command in COMMANDS.items():
-        subparser = ArgumentParser(description=command.help)
+        subparser = _Parser(description=command.help)
         command.add_arguments(subparser)
         commands.add_subcommand(name, subparser, help=command.help)
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return the exit status: 0, 2 for bad input, 143 after SIGTERM."""
+    """Run one command and return the exit status: 0, 2 for bad input, 130 after Ctrl-C, 143 after SIGTERM."""
     parser = build_parser()
     try:
         parsed = parser.parse_args(arguments)
         chosen = parser.instantiate_classes(parsed)
         COMMANDS[chosen.command].run(chosen[chosen.command])
     except InputError as error:
-        print(f"convnova: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return _end(str(error), EXIT_BAD_INPUT)
+    except OSError as error:  # a full disk, a folder that may not be written, a path that is not there
+        place = f"{error.filename}: " if error.filename else ""
+        return _end(f"{place}{error.strerror or error}", EXIT_BAD_INPUT)
+    except TerminatedError as error:
+        return _end(str(error), EXIT_TERMINATED)
+    except KeyboardInterrupt:
+        return _end(
+            "stopped by Ctrl-C; a run goes on from its last checkpoint with --resume true", EXIT_INTERRUPTED
+        )
     return 0
+
+
+def _end(message: str, status: int) -> int:
+    print(f"convnova: {message}", file=sys.stderr)
+    return status

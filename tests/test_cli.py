@@ -1,0 +1,96 @@
+"""The command line: exit statuses, and one line for whatever goes wrong."""
+
+import errno
+
+import pytest
+from pretraining import write_genome
+
+from convnova import cli
+from convnova.errors import InputError, TerminatedError
+
+
+def outcome(arguments, capsys):
+    """Return exit status and standard error."""
+    try:
+        status = cli.main(arguments)
+    except SystemExit as end:
+        status = end.code
+    return status, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pretrain", "--output", "run"], "genome"),
+        (["pretrain", "--genome", "g.fa", "--output", "r", "--batchwindows", "3"], "batchwindows"),
+        (["pretrain", "--genome", "g.fa", "--output", "r", "--epochs", "many"], "epochs"),
+        (
+            ["pretrain", "--genome", "g.fa", "--output", "r", "--epochs", "0"],
+            "epochs must be at least 1, got 0",
+        ),
+        (
+            ["pretrain", "--genome", "g.fa", "--output", "r", "--masking.rate", "2"],
+            "masking rate must be between",
+        ),
+        (["pretrain", "--genome", "g.fa", "--output", "r", "--precision", "fp8"], "precision"),
+        (["pretrain", "--genome", "no.fa", "--output", "r"], r"no.fa"),
+        (["pretrain", "--config", "no.yaml", "--genome", "g.fa", "--output", "r"], "no.yaml"),
+        (["pretrian"], "pretrian"),
+        ([], "command"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_genome(tmp_path / "g.fa")
+    status, errors = outcome(arguments, capsys)
+    assert status == 2
+    assert errors.startswith("convnova: ")
+    assert errors.count("\n") == 1
+    assert message in errors
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [("windows:\n  window: 3\n", "window"), ("epochs: ten\n", "epochs"), ("epochs: [\n", "config")],
+)
+def test_wrong_recipe(recipe, message, capsys, tmp_path):
+    (tmp_path / "r.yaml").write_text(recipe)
+    arguments = ["pretrain", "--config", str(tmp_path / "r.yaml"), "--genome", "g.fa", "--output", "r"]
+    status, errors = outcome(arguments, capsys)
+    assert status == 2
+    assert errors.count("\n") == 1
+    assert message in errors
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (InputError("genome.fa: wrong"), 2, "convnova: genome.fa: wrong"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "x.csv"),
+            2,
+            "convnova: x.csv: No space left on device",
+        ),
+        (OSError(errno.EACCES, "Permission denied"), 2, "convnova: Permission denied"),
+        (TerminatedError("stopped by SIGTERM"), 143, "convnova: stopped by SIGTERM"),
+        (KeyboardInterrupt(), 130, "convnova: stopped by Ctrl-C; a run goes on from its last checkpoint"),
+    ],
+)
+def test_exit_status(error, status, line, capsys, tmp_path, monkeypatch):
+    def fail(arguments):
+        raise error
+
+    command = cli.COMMANDS["pretrain"]._replace(run=fail)
+    monkeypatch.setitem(cli.COMMANDS, "pretrain", command)
+    got, errors = outcome(["pretrain", "--genome", "g.fa", "--output", str(tmp_path)], capsys)
+    assert got == status
+    assert errors.startswith(line)
+    assert errors.count("\n") == 1
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in cli.COMMANDS)
