@@ -1,0 +1,80 @@
+"""Labelled sequences: ids and one class each, and how a batch of them becomes tensors.
+
+n sequences, L length in bp, B batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from convnova.errors import InputError
+from convnova.sequence import Ids, N, reverse_complement
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSequences:
+    """Sequences and their classes; also a map-style data set of (ids, label).
+
+    Raises:
+        InputError: when there are none, when numbers of sequences and labels differ, or a sequence is empty.
+    """
+
+    ids: Ids | Sequence[Ids]
+    """Ids of each sequence: one array (n, L), or n arrays of their own lengths; uint8."""
+    labels: NDArray[np.integer]
+    """Class of each sequence, counted from 0, (n,)."""
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.labels):
+            raise InputError(f"{len(self.ids)} sequences, but {len(self.labels)} labels; give one label each")
+        if not len(self.ids):
+            raise InputError("there are no labelled sequences; give at least one")
+        if min(map(len, self.ids)) == 0:
+            raise InputError("a labelled sequence is empty; remove it or give its bases")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Ids, int]:
+        return self.ids[index], int(self.labels[index])
+
+    @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """Number of sequences of each class."""
+        return np.bincount(self.labels)
+
+
+def pad(sequences: Ids | Sequence[Ids]) -> tuple[Ids, NDArray[np.int64]]:
+    """Return ids padded on the right with N, and the mask that is 1 at real positions; both (B, L)."""
+    lengths = np.array([len(sequence) for sequence in sequences])
+    mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
+    ids = np.full(mask.shape, N, dtype=np.uint8)
+    ids[mask == 1] = np.concatenate(list(sequences))
+    return ids, mask
+
+
+def collate(examples: Sequence[tuple[Ids, int]]) -> dict[str, torch.Tensor]:
+    """Return the tensors of a batch; sequences of one length need, and get, no attention mask."""
+    ids, mask = pad([sequence for sequence, _ in examples])
+    batch = {
+        "input_ids": torch.from_numpy(ids).long(),
+        "labels": torch.tensor([label for _, label in examples]),
+    }
+    return batch if mask.all() else batch | {"attention_mask": torch.from_numpy(mask)}
+
+
+def without_duplicates(train: LabelledSequences, held_out: Sequence[LabelledSequences]) -> LabelledSequences:
+    """Return the training sequences that are not, on either strand, in a held-out part."""
+    seen = {_key(ids) for part in held_out for ids in part.ids}
+    kept = [index for index, ids in enumerate(train.ids) if _key(ids) not in seen]
+    ids: Any = train.ids[kept] if isinstance(train.ids, np.ndarray) else [train.ids[index] for index in kept]
+    return LabelledSequences(ids, train.labels[kept])
+
+
+def _key(ids: Ids) -> bytes:
+    """Return the same bytes for a sequence and its reverse complement."""
+    return min(ids.tobytes(), reverse_complement(ids).tobytes())
