@@ -1,0 +1,98 @@
+"""Pretrained weights into a model with another head: every tensor is named as loaded, new or dropped."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors.torch import load_file
+from torch import nn
+from transformers import PreTrainedModel
+
+from convnova.errors import InputError
+from convnova.model.configuration_convnova import ConvNovaConfig
+
+WEIGHTS_NAME = "model.safetensors"
+HEADS = ("lm_head.", "classifier.")
+"""Layers that belong to a task: a new task gets new ones."""
+_ARCHITECTURE = (
+    "hidden_size",
+    "kernel_size",
+    "dilations",
+    "mlp_expansion",
+    "use_ffn",
+    "use_final_conv",
+    "layer_norm_eps",
+)
+
+
+class WeightsReport(NamedTuple):
+    """What became of each tensor."""
+
+    loaded: tuple[str, ...]
+    """Taken over from the pretrained model."""
+    new: tuple[str, ...]
+    """Of the new head, freshly initialised."""
+    dropped: tuple[str, ...]
+    """Of the pretrained model's own head, not needed here."""
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        new, dropped = ", ".join(self.new) or "none", ", ".join(self.dropped) or "none"
+        return f"{len(self.loaded)} tensors loaded; new: {new}; dropped: {dropped}"
+
+
+def pretrained_config(folder: Path, **changes: object) -> ConvNovaConfig:
+    """Return the configuration saved in a model's folder, with some settings changed.
+
+    Raises:
+        InputError: when the folder holds no ConvNova model.
+    """
+    try:
+        if not (folder / "config.json").exists():
+            raise OSError("there is no config.json")
+        return ConvNovaConfig.from_pretrained(folder, local_files_only=True, **changes)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder}: no ConvNova model in it ({str(error).splitlines()[0]}); "
+            "give a folder that `convnova pretrain` or save_pretrained wrote"
+        ) from None
+
+
+def load_pretrained(model: PreTrainedModel, folder: Path) -> WeightsReport:
+    """Load the backbone of a saved model into one with another head, in place.
+
+    Raises:
+        InputError: when the architectures differ, or any tensor but a head's is missing, left over or of
+            another shape; nothing is loaded then.
+    """
+    saved_config = pretrained_config(folder)
+    for name in _ARCHITECTURE:
+        saved_value, value = getattr(saved_config, name), getattr(model.config, name)
+        if saved_value != value:
+            raise InputError(
+                f"{folder}: its model has {name} {saved_value}, and the one to train has {value}; "
+                "use the architecture of the pretrained model"
+            )
+    path = folder / WEIGHTS_NAME
+    if not path.exists():
+        raise InputError(f"{folder}: there is no {WEIGHTS_NAME} in it; give the folder of a finished run")
+    saved, own = load_file(path), model.state_dict()
+    is_head = {name: name.startswith(HEADS) for name in saved | own}
+    unexplained = [f"{name} is not in the model" for name in saved if not is_head[name] and name not in own]
+    unexplained += [f"{name} is missing" for name in own if not is_head[name] and name not in saved]
+    unexplained += [
+        f"{name} is {tuple(saved[name].shape)}, not {tuple(own[name].shape)}"
+        for name in own
+        if not is_head[name] and name in saved and saved[name].shape != own[name].shape
+    ]
+    if unexplained:
+        shown = "; ".join(unexplained[:5]) + (
+            f"; and {len(unexplained) - 5} more" if len(unexplained) > 5 else ""
+        )
+        raise InputError(f"{path}: these tensors do not fit: {shown}; give the model they belong to")
+    loaded = {name: tensor for name, tensor in saved.items() if not is_head[name]}
+    nn.Module.load_state_dict(model, loaded, strict=False)
+    return WeightsReport(
+        tuple(loaded),
+        tuple(name for name in own if is_head[name]),
+        tuple(name for name in saved if is_head[name]),
+    )

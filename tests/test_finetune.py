@@ -1,0 +1,201 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from convnova.data.labelled import LabelledSequences, collate, pad, without_duplicates
+from convnova.errors import InputError
+from convnova.evaluation.classification import score_classifier
+from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.model.modeling_convnova import ConvNovaForMaskedLM, ConvNovaForSequenceClassification
+from convnova.sequence import encode, reverse_complement
+from convnova.training.finetune import finetune, predict_probabilities
+from convnova.training.finetune_settings import FinetuneSettings
+from convnova.training.settings import OptimizerSettings
+from convnova.training.weights import load_pretrained, pretrained_config
+
+TINY = {"hidden_size": 8, "kernel_size": 3, "dilations": (1, 2)}
+MOTIF = encode("TGACTCA")
+
+
+def planted(n, seed, length=40):
+    """Return random sequences, half of them with a motif somewhere."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, 4, (n, length)).astype(np.uint8)
+    labels = np.arange(n) % 2
+    for row in np.flatnonzero(labels):
+        start = rng.integers(0, length - len(MOTIF))
+        ids[row, start : start + len(MOTIF)] = MOTIF
+    return LabelledSequences(ids, labels)
+
+
+SETTINGS = FinetuneSettings(
+    optimizer=OptimizerSettings(learning_rate=1e-2, weight_decay=0.1),
+    epochs=6,
+    batch_sequences=16,
+    selection="auroc",
+)
+
+
+@pytest.fixture
+def masked_lm(tmp_path):
+    torch.manual_seed(1)
+    model = ConvNovaForMaskedLM(ConvNovaConfig(**TINY))
+    model.save_pretrained(tmp_path / "lm")
+    return tmp_path / "lm"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    output = tmp_path_factory.mktemp("motif")
+    config = ConvNovaConfig(**TINY, num_labels=2, pooling="max")
+    return finetune(None, config, planted(400, 0), planted(100, 1), SETTINGS, output), output
+
+
+def test_learns_a_planted_motif(trained):
+    test = planted(200, 2)
+    scores = score_classifier(test.labels, predict_probabilities(trained[0].model, test))
+    assert scores.auroc > 0.9
+    assert scores.auroc_low <= scores.auroc <= scores.auroc_high
+    assert scores.n == 200
+
+
+def test_the_model_returned_and_saved_is_the_best_one(trained):
+    made, output = trained
+    validation = planted(100, 1)
+    assert made.best.auroc == max(evaluation.auroc for evaluation in made.evaluations)
+    assert len(made.evaluations) == SETTINGS.epochs
+    saved = ConvNovaForSequenceClassification.from_pretrained(output)
+    for model in (made.model, saved):
+        scores = score_classifier(validation.labels, predict_probabilities(model, validation), resamples=0)
+        assert scores.auroc == pytest.approx(made.best.auroc, abs=1e-6)
+    assert {path.name for path in output.iterdir()} == {"config.json", "model.safetensors"}
+
+
+def test_one_seed_gives_the_same_weights(tmp_path):
+    config = ConvNovaConfig(**TINY, num_labels=2)
+    settings = FinetuneSettings(epochs=1, batch_sequences=16, reverse_complement=True)
+    first, second = (
+        finetune(None, config, planted(64, 0), planted(32, 1), settings, tmp_path / name).model.state_dict()
+        for name in "ab"
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_patience_ends_training_early(tmp_path):
+    settings = FinetuneSettings(
+        optimizer=OptimizerSettings(learning_rate=1e-9), epochs=9, selection="accuracy", patience=2
+    )
+    config = ConvNovaConfig(**TINY, num_labels=2)
+    made = finetune(None, config, planted(64, 0), planted(32, 1), settings, tmp_path)
+    assert len(made.evaluations) == 3
+
+
+def test_every_tensor_is_reported(masked_lm):
+    model = ConvNovaForSequenceClassification(pretrained_config(masked_lm, num_labels=3))
+    report = load_pretrained(model, masked_lm)
+    assert set(report.new) == {"classifier.weight", "classifier.bias"}
+    assert set(report.dropped) == {"lm_head.weight", "lm_head.bias"}
+    saved = load_file(masked_lm / "model.safetensors")
+    assert set(report.loaded) | set(report.dropped) == set(saved)
+    assert all(torch.equal(model.state_dict()[name], saved[name]) for name in report.loaded)
+    assert "lm_head.weight" in str(report)
+
+
+def foreign(tensors):
+    tensors["convnova.extra.weight"] = torch.zeros(1)
+
+
+def missing(tensors):
+    del tensors["convnova.stem.weight"]
+
+
+def reshaped(tensors):
+    tensors["convnova.stem.bias"] = torch.zeros(3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (foreign, "convnova.extra.weight is not in the model"),
+        (missing, "convnova.stem.weight is missing"),
+        (reshaped, r"convnova.stem.bias is \(3,\), not \(8,\)"),
+    ],
+)
+def test_unexplained_tensors_are_refused(masked_lm, change, message):
+    tensors = load_file(masked_lm / "model.safetensors")
+    change(tensors)
+    save_file(tensors, masked_lm / "model.safetensors")
+    model = ConvNovaForSequenceClassification(pretrained_config(masked_lm, num_labels=2))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(InputError, match=message):
+        load_pretrained(model, masked_lm)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_another_architecture_is_refused_where_no_tensor_tells(masked_lm):
+    model = ConvNovaForSequenceClassification(ConvNovaConfig(**TINY | {"dilations": (1, 4)}, num_labels=2))
+    with pytest.raises(InputError, match=r"has dilations \(1, 2\), and the one to train has \(1, 4\)"):
+        load_pretrained(model, masked_lm)
+
+
+def test_a_folder_without_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no ConvNova model in it"):
+        pretrained_config(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "convnova", "hiden_size": 3}))
+    with pytest.raises(InputError, match="hiden_size"):
+        pretrained_config(tmp_path)
+
+
+def test_labels_outside_the_classes_are_refused(tmp_path):
+    config = ConvNovaConfig(**TINY, num_labels=2)
+    three = LabelledSequences(planted(4, 0).ids, np.array([0, 1, 2, 0]))
+    with pytest.raises(InputError, match="validation labels run from 0 to 2, and the model has 2 classes"):
+        finetune(None, config, planted(8, 0), three, SETTINGS, tmp_path)
+
+
+def test_padding_invariance(trained):
+    model = trained[0].model
+    ids = [planted(1, seed, length).ids[0] for seed, length in enumerate((9, 40, 23))]
+    together = predict_probabilities(model, LabelledSequences(ids, np.zeros(3, dtype=int)))
+    alone = [predict_probabilities(model, LabelledSequences([row], np.zeros(1, dtype=int))) for row in ids]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
+
+
+def test_collation_pads_on_the_right():
+    batch = collate([(encode("ACG"), 1), (encode("T"), 0)])
+    assert batch["input_ids"].tolist() == [[0, 1, 2], [3, 4, 4]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert batch["labels"].tolist() == [1, 0]
+    assert "attention_mask" not in collate([(encode("ACN"), 1), (encode("TTT"), 0)])
+    assert pad([encode("AC")])[1].tolist() == [[1, 1]]
+
+
+def test_duplicates_on_either_strand_are_left_out():
+    a, b, c = encode("AACG"), encode("TTTT"), encode("ACCC")
+    train = LabelledSequences(np.stack([a, b, c]), np.array([0, 1, 0]))
+    held_out = LabelledSequences(np.stack([reverse_complement(a), c]), np.array([1, 1]))
+    assert without_duplicates(train, [held_out]).ids.tolist() == [b.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("ids", "labels", "message"),
+    [
+        ([encode("A")], [0, 1], "1 sequences, but 2 labels"),
+        ([], [], "no labelled sequences"),
+        ([encode("A"), encode("")], [0, 1], "is empty"),
+    ],
+)
+def test_bad_labelled_sequences_are_refused(ids, labels, message):
+    with pytest.raises(InputError, match=message):
+        LabelledSequences(ids, np.array(labels, dtype=int))
+
+
+def test_scores_of_several_classes_and_of_one():
+    labels = np.array([0, 1, 2, 2])
+    scores = score_classifier(labels, np.eye(3)[labels], resamples=20)
+    assert (scores.auroc, scores.auprc, scores.mcc, scores.accuracy) == (1, 1, 1, 1)
+    with pytest.raises(InputError, match="only one class"):
+        score_classifier(np.zeros(3, dtype=int), np.eye(3))
