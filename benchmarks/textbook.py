@@ -73,7 +73,7 @@ class TextbookBackbone(nn.Module):
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """Return (B, C, L) for ids (B, L)."""
-        bases = F.one_hot(input_ids, self.vocab_size).float().transpose(1, 2)
+        bases = F.one_hot(input_ids, self.vocab_size).to(self.stem.weight.dtype).transpose(1, 2)
         features = F.gelu(self.stem(bases))
         gates = F.gelu(self.complement_stem(bases[:, [3, 2, 1, 0, 4]]))
         for block in self.blocks:
@@ -101,4 +101,4 @@ class TextbookForMaskedLM(nn.Module):
         logits = self.lm_head(self.convnova(input_ids).transpose(1, 2))
         if labels is None:
             return logits, None
-        return logits, F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
+        return logits, F.cross_entropy(logits.flatten(0, 1), labels.flatten())
