@@ -18,6 +18,7 @@ from pathlib import Path
 from measure import arguments, report, save
 
 DEMO_GENOME = Path(__file__).parents[1] / "src/convnova/demo/data/yeast.fa.gz"
+BATCH_WINDOWS = 8
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -36,9 +37,8 @@ def main(argv: list[str] | None = None) -> None:
         began = time.monotonic()
         finish(start(alone, flags))
         duration = time.monotonic() - began
-        rows = []
-        for number in range(1, options.kills + 1):
-            rows.append([number, *kill_once(killed, flags, rng.uniform(0.2, 1) * duration)])
+        moments = sorted(rng.sample(range(1, options.windows // BATCH_WINDOWS), options.kills))
+        rows = [[step, *kill_once(killed, flags, step, rng.uniform(0, 0.2))] for step in moments]
         finish(start(killed, flags))
         digests = [
             hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest() for run in (alone, killed)
@@ -49,7 +49,12 @@ def main(argv: list[str] | None = None) -> None:
         "windows": options.windows,
         "seconds alone": round(duration, 1),
     }
-    report("resume_after_kill", settings, ["kill", "after s", "last row", "checkpoint", "half-written"], rows)
+    report(
+        "resume_after_kill",
+        settings,
+        ["killed after step", "last row", "last checkpoint", "half-written"],
+        rows,
+    )
     print(f"weights alone  sha256 {digests[0]}\nweights killed sha256 {digests[1]}")
     is_same = digests[0] == digests[1] and steps[0] == steps[1]
     print("same final weights, same rows of metrics.csv" if is_same else "DIFFERENT")
@@ -63,7 +68,7 @@ def run_flags(genome: Path, cache: Path, windows: int) -> list[str]:
         *(f"--genome={genome}", f"--cache={cache}", "--resume=true", "--save_minutes=0.01", "--trackers=[]"),
         *("--model.hidden_size=16", "--model.dilations=[1,1,4]", "--model.dropout=0.1"),
         *("--windows.window_bp=256", f"--windows.windows_per_epoch={windows}", "--epochs=1"),
-        *("--batch_windows=8", "--evaluation_windows=64", "--evaluations=3"),
+        *(f"--batch_windows={BATCH_WINDOWS}", "--evaluation_windows=64", "--evaluations=3", "--log_steps=1"),
     ]
 
 
@@ -81,20 +86,19 @@ def finish(process: subprocess.Popen) -> None:
         raise SystemExit(f"the run ended with status {process.returncode}: {errors}")
 
 
-def kill_once(run: Path, flags: list[str], seconds: float) -> list[str]:
-    """Return when it was killed, the last logged step, the last whole checkpoint, what was half-written."""
+def kill_once(run: Path, flags: list[str], step: int, seconds: float) -> list[str]:
+    """Kill a run some time after a step; return its last row, last whole checkpoint, what was half-written."""
     process = start(run, flags)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+    while process.poll() is None and max(logged_steps(run), default=0) < step:
+        time.sleep(0.02)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
     status = process.wait()
+    if status != -signal.SIGKILL:
+        raise SystemExit(f"the run ended with status {status} before it was killed; make it longer")
     checkpoints = sorted(int(path.name.split("-")[1]) for path in run.glob("checkpoint-*"))
-    ended = f"{seconds:.1f}" if status == -signal.SIGKILL else f"ended by itself with {status}"
-    steps = logged_steps(run)
     return [
-        ended,
-        str(steps[-1] if steps else "-"),
+        str(max(logged_steps(run))),
         str(checkpoints[-1] if checkpoints else "-"),
         "yes" if (run / "incomplete").exists() else "no",
     ]
@@ -104,7 +108,7 @@ def logged_steps(run: Path) -> list[int]:
     if not (run / "metrics.csv").exists():
         return []
     with (run / "metrics.csv").open(newline="") as file:
-        return [int(row["step"]) for row in csv.DictReader(file)]
+        return [int(row["step"]) for row in csv.DictReader(file) if row["epoch"]]  # not one cut short
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import dataclasses
 import errno
 import json
 import math
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -400,11 +402,32 @@ def test_full_disk_keeps_the_last_checkpoint(genome, finished, tmp_path, monkeyp
     assert np.unique([row["step"] for row in metrics(run) if row["loss"]]).size == 4
 
 
+def test_full_disk_for_real(genome, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=420k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk is not permitted here")
+    try:
+        with pytest.raises(InputError, match=r"checkpoint-1 could not be written \(.* MB are free there\)"):
+            pretrain(
+                settings(
+                    genome, disk / "run", save_minutes=0, model={"hidden_size": 24, "dilations": [1] * 3}
+                )
+            )
+        assert not any((disk / "run").glob("checkpoint-*"))
+        assert not (disk / "run" / "incomplete").exists()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def test_full_disk_at_the_final_model(genome, tmp_path, monkeypatch):
     def fail(self, folder):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("convnova.training.pretrain.ConvNovaTokenizer.save_pretrained", fail)
-    with pytest.raises(InputError, match=r"the model could not be written \(.*No space left on device\)"):
+    with pytest.raises(
+        InputError, match=r"the model could not be written \(.*No space left on device; .* free there\)"
+    ):
         pretrain(settings(genome, tmp_path / "run"))
     assert not (tmp_path / "run" / "model.safetensors").exists()

@@ -40,9 +40,10 @@ def staging_folder(run: Path, what: str, is_writer: bool = True) -> Iterator[Pat
     except (OSError, RuntimeError, SafetensorError) as error:
         # A full disk is an OSError to Python, a RuntimeError to torch.save, a SafetensorError to safetensors.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        free_mb = shutil.disk_usage(run).free / 1e6 if run.exists() else 0.0
         raise InputError(
-            f"{run}: {what} could not be written ({reason}); what was saved before it is whole: "
-            "free some space, then go on with --resume true"
+            f"{run}: {what} could not be written ({reason}; {free_mb:.1f} MB are free there); what was saved "
+            "before it is whole: free some space, then go on with --resume true"
         ) from error
     finally:
         if is_writer:
