@@ -4,10 +4,12 @@ import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
+from convnova.demo.settings import DemoSettings
 from convnova.errors import InputError, TerminatedError
 from convnova.training.settings import PretrainSettings
 
@@ -15,6 +17,7 @@ DESCRIPTION = """DNA foundation models by convolution.
 
 Take a genome, pretrain; take labels, fine-tune and get an honest score; then use the model.
 
+  convnova demo
   convnova pretrain --genome sacCer3.fa.gz --output runs/yeast
   convnova pretrain --config recipes/yeast.yaml --genome sacCer3.fa.gz --output runs/yeast
   convnova convert released.ckpt models/released
@@ -62,11 +65,47 @@ def _run_pretrain(arguments: Namespace) -> None:
     pretrain(PretrainSettings(**{name: value for name, value in values.items() if name != "config"}))
 
 
+def _add_demo(parser: ArgumentParser) -> None:
+    parser.add_class_arguments(DemoSettings)
+
+
+def _run_demo(arguments: Namespace) -> None:
+    from convnova.demo.run import demo
+
+    demo(DemoSettings(**vars(arguments)))
+
+
+def _add_convert(parser: ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, help="released checkpoint (a file), or folder of a model")
+    parser.add_argument("output", type=Path, help="what to write, the other of the two; must not exist yet")
+    parser.add_argument(
+        "--dilation_base", type=int | None, help="d of the schedule 1,1,1,d,d^2,..; default 4"
+    )
+    parser.add_argument("--stacks", type=int | None, help="blocks in a row with the same dilation; default 1")
+    parser.add_argument("--dilations", type=list[int] | None, help="one dilation a block: [1,1,1,4,16]")
+
+
+def _run_convert(arguments: Namespace) -> None:
+    from convnova.model.conversion import convert
+
+    print(convert(**vars(arguments)))
+
+
 COMMANDS = {
     "pretrain": Command(
         "train a masked language model on a genome, and score it on held-out chromosomes",
         _add_pretrain,
         _run_pretrain,
+    ),
+    "demo": Command(
+        "do the main job on real yeast chromosomes that ship with the package: minutes, and a report",
+        _add_demo,
+        _run_demo,
+    ),
+    "convert": Command(
+        "turn a released checkpoint into a model's folder, or back; every tensor is accounted for",
+        _add_convert,
+        _run_convert,
     ),
 }
 

@@ -1,0 +1,1 @@
+"""The demo: from real yeast chromosomes to a pretrained model, a classifier, and a report."""

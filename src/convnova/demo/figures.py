@@ -1,0 +1,214 @@
+"""The figures of the demo's report, each as PNG bytes.
+
+L window length in bp; the A of ATG is at index L // 2 and is position 0 here, as numbered in the pictures.
+"""
+
+import functools
+import io
+import math
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convnova.demo.evidence import new_stops
+from convnova.evaluation.masked_lm import Summary
+from convnova.inference.mutagenesis import Mutagenesis
+from convnova.training.finetune import Evaluation
+
+P = ParamSpec("P")
+
+BASES = "ACGT"
+BASE_COLOURS = {"A": "#2a9d4b", "C": "#2b6cb0", "G": "#e0a100", "T": "#c8323c"}
+COLOURS = ("#1b4965", "#e07a2f", "#7a7a7a", "#a9a9a9", "#c9b18a", "#d5d5d5")
+_STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "figure.dpi": 130,
+}
+
+
+def _styled(draw: Callable[P, bytes]) -> Callable[P, bytes]:
+    """Return a figure function that draws in the report's style, and leaves matplotlib's as it was."""
+
+    @functools.wraps(draw)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> bytes:
+        with _pyplot().rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+@_styled
+def pretraining_figure(rows: list[dict[str, str]], counting: list[Summary]) -> bytes:
+    """Return the learning curve, with what counting reaches on the same validation bases as lines.
+
+    Args:
+        rows: of metrics.csv.
+        counting: scores on the validation part.
+    """
+    figure, axes = _figure(6.4, 3.8)
+    train = [(float(row["epoch"]), float(row["loss"]) / math.log(2)) for row in rows if row["loss"]]
+    held_out = [
+        (float(row["epoch"]), float(row["eval_bits_per_base"])) for row in rows if row["eval_bits_per_base"]
+    ]
+    if train:
+        axes.plot(*zip(*train, strict=True), color=COLOURS[0], alpha=0.35, lw=1, label="training")
+    if held_out:
+        axes.plot(*zip(*held_out, strict=True), "o-", color=COLOURS[0], lw=2, label="held-out chromosome")
+    last = max(float(row["epoch"]) for row in rows)
+    others = [row for row in counting if not row.model.startswith(("ConvNova", "uniform"))]
+    for row in others:
+        axes.axhline(row.bits_per_base, color=COLOURS[2], lw=1, ls="--")
+        axes.annotate(
+            f"{row.model}: {row.bits_per_base:.3f}",
+            (last, row.bits_per_base),
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            color="#555555",
+        )
+    values = [value for _, value in held_out] + [row.bits_per_base for row in others]
+    axes.set_ylim(min(values) - 0.015, max(values) + 0.035)
+    axes.set(xlabel="epoch", ylabel="bits per base", title="Predicting hidden bases")
+    axes.legend(loc="upper right", fontsize=8, bbox_to_anchor=(1, 1.02))
+    return _png(figure)
+
+
+@_styled
+def finetuning_figure(evaluations: dict[str, list[Evaluation]]) -> bytes:
+    """Return AUROC on the validation chromosome during training, with pretraining and without."""
+    figure, axes = _figure(4.6, 3.8)
+    for (name, curve), colour in zip(evaluations.items(), COLOURS, strict=False):
+        epochs, auroc = [row.epoch for row in curve], [row.auroc for row in curve]
+        axes.plot(epochs, auroc, "o-", color=colour, lw=2, label=name)
+        best = int(np.argmax(auroc))
+        axes.plot(epochs[best], auroc[best], "o", ms=11, mfc="none", mec=colour)
+    axes.set(xlabel="epoch", ylabel="AUROC, validation chromosome", title="Learning the task")
+    axes.legend(loc="lower right", fontsize=8)
+    return _png(figure)
+
+
+@_styled
+def roc_figure(
+    labels: NDArray[np.integer], probabilities: dict[str, NDArray[np.float64]], aurocs: dict[str, float]
+) -> bytes:
+    """Return the ROC curves on the test chromosome."""
+    from sklearn.metrics import roc_curve
+
+    figure, axes = _figure(4.6, 4.4)
+    for (name, chance), colour in zip(probabilities.items(), COLOURS, strict=False):
+        false_positive, true_positive, _ = roc_curve(labels, chance)
+        width = 2.2 if name.startswith("ConvNova") else 1.2
+        axes.plot(false_positive, true_positive, color=colour, lw=width, label=f"{name}: {aurocs[name]:.3f}")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", title="Test chromosome")
+    axes.set_aspect("equal")
+    axes.legend(loc="lower right", fontsize=7)
+    return _png(figure)
+
+
+@_styled
+def mutagenesis_figure(made: Mutagenesis, title: str, upstream: int = 45, downstream: int = 60) -> bytes:
+    """Return one sequence as a logo of importance above a heat map of every substitution.
+
+    Args:
+        made: the effects of all substitutions.
+        title: above the logo.
+        upstream: bases shown before the A of ATG.
+        downstream: bases shown from it on.
+    """
+    import logomaker
+    import pandas as pd
+    from matplotlib.colors import TwoSlopeNorm
+    from matplotlib.patches import Rectangle
+
+    center = len(made.ids) // 2
+    first, last = max(0, center - upstream), min(len(made.ids), center + downstream)
+    ids, effects = made.ids[first:last], made.effects[first:last]
+    positions = np.arange(first, last) - center
+    letters = np.where(np.arange(4) == ids[:, None], made.importance[first:last, None], 0)
+
+    plt = _pyplot()
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(12.5, 4.6), height_ratios=[1.5, 1], sharex=True, layout="constrained"
+    )
+    logomaker.Logo(
+        pd.DataFrame(letters, index=positions, columns=list(BASES)), ax=top, color_scheme=BASE_COLOURS
+    )
+    top.axvspan(-0.5, 2.5, color="#ffe8a3", zorder=-2)
+    for codon in range(3, downstream, 6):
+        top.axvspan(codon - 0.5, codon + 2.5, color="#f1f3f5", zorder=-2)
+    low, high = letters.min(), letters.max()
+    top.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    top.set(ylabel="importance\n(nats lost per change)", title=title)
+    limit = float(np.abs(effects).max()) or 1.0
+    image = bottom.imshow(
+        effects.T,
+        aspect="auto",
+        cmap="RdBu_r",
+        norm=TwoSlopeNorm(0, -limit, limit),
+        extent=(positions[0] - 0.5, positions[-1] + 0.5, 3.5, -0.5),
+        interpolation="nearest",
+    )
+    for position, base in np.argwhere(new_stops(made.ids, 0)[first:last]):
+        bottom.add_patch(
+            Rectangle((positions[position] - 0.5, base - 0.5), 1, 1, fill=False, ec="black", lw=1)
+        )
+    for position, base in zip(positions, ids, strict=True):
+        bottom.plot(position, base, ".", color="#888888", ms=3)
+    bottom.set_yticks(range(4), list(BASES))
+    bottom.set(ylabel="changed to", xlabel="position, from the A of ATG (bp)")
+    figure.colorbar(image, ax=bottom, label="change of log-odds", pad=0.01)
+    return _png(figure)
+
+
+@_styled
+def importance_figure(importance: NDArray[np.float64], sequences: int) -> bytes:
+    """Return the mean importance of each position over several sequences, by place in the codon."""
+    figure, axes = _figure(12.5, 2.6)
+    center = len(importance) // 2
+    positions = np.arange(len(importance)) - center
+    colours = np.where(positions < 0, COLOURS[2], np.array([*COLOURS[:2], "#7fb3d5"])[positions % 3])
+    axes.bar(positions, importance, color=colours, width=0.9)
+    axes.axhline(0, color="black", lw=0.6)
+    for label, colour in (
+        ("upstream", COLOURS[2]),
+        ("1st base of a codon", COLOURS[0]),
+        ("2nd", COLOURS[1]),
+        ("3rd", "#7fb3d5"),
+    ):
+        axes.bar([0], [0], color=colour, label=label)
+    axes.legend(ncols=4, fontsize=8, loc="upper right")
+    axes.set_xlim(positions[0] - 1, positions[-1] + 1)
+    axes.set(
+        xlabel="position, from the A of ATG (bp)",
+        ylabel="importance (nats)",
+        title=f"Mean over {sequences} start codons of the test chromosome",
+    )
+    return _png(figure)
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    return _pyplot().subplots(figsize=(width, height), layout="constrained")
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    _pyplot().close(figure)
+    return buffer.getvalue()

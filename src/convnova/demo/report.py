@@ -1,0 +1,102 @@
+"""The demo's report: one HTML file with its figures inside."""
+
+import base64
+import csv
+import importlib.util
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from convnova.demo import figures
+from convnova.errors import InputError
+from convnova.training.pretrain import read_scores
+from convnova.training.record import plain
+
+if TYPE_CHECKING:
+    from convnova.demo.run import Results
+
+_LIBRARIES = {"matplotlib": "matplotlib", "sklearn": "scikit-learn", "logomaker": "logomaker"}
+
+
+def check_libraries() -> None:
+    """Check that the libraries of the report are installed.
+
+    Raises:
+        InputError: when one is not; the message says how to get it.
+    """
+    missing = [name for module, name in _LIBRARIES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise InputError(f"the demo needs {', '.join(missing)}; install with: pip install 'convnova[report]'")
+
+
+def write_report(results: "Results", output: Path) -> Path:
+    """Write the figures as PNG files and report.html, and return the path of the report."""
+    from convnova.demo.run import next_commands
+
+    drawn = draw(results)
+    for name, png in drawn.items():
+        (output / f"{name}.png").write_bytes(png)
+    environment = Environment(loader=PackageLoader("convnova", "demo"), autoescape=select_autoescape())
+    site = results.splits["test"].sites[results.shown]
+    html = environment.get_template("report.html.jinja").render(
+        results=results,
+        figures={name: base64.b64encode(png).decode() for name, png in drawn.items()},
+        pretraining_scores=read_scores(results.pretraining.output),
+        site=site,
+        window=site.window(results.settings.flank_bp),
+        shown_stops=_stops_among_the_strongest(results),
+        best=max(results.scores, key=lambda name: results.scores[name].auroc),
+        settings=plain(results.settings),
+        pretraining_settings=plain(results.pretraining),
+        versions={
+            name: metadata.version(name) for name in ("convnova", "torch", "transformers", "scikit-learn")
+        }
+        | {"python": platform.python_version()},
+        next_commands=next_commands(results),
+    )
+    path = output / "report.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+def draw(results: "Results") -> dict[str, bytes]:
+    """Return each figure as PNG, by name."""
+    run = results.pretraining.output
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    test = results.splits["test"]
+    site = test.sites[results.shown]
+    place = f"{site.name} ({site.window(results.settings.flank_bp)}, {site.strand} strand)"
+    return {
+        "pretraining": figures.pretraining_figure(rows, read_scores(run).get("validation", [])),
+        "finetuning": figures.finetuning_figure(results.evaluations),
+        "roc": figures.roc_figure(
+            test.sequences.labels,
+            results.probabilities,
+            {name: scores.auroc for name, scores in results.scores.items()},
+        ),
+        "mutagenesis": figures.mutagenesis_figure(results.mutageneses[0], f"Start codon of {place}"),
+        "importance": figures.importance_figure(results.importance, len(results.mutageneses) - 1),
+    }
+
+
+def _stops_among_the_strongest(results: "Results", most: int = 20) -> dict[str, Any]:
+    """Return how many of the substitutions that lower the score most make a stop in the frame of the ATG."""
+    from convnova.demo.evidence import new_stops
+
+    made = results.mutageneses[0]
+    makes_stop = new_stops(made.ids, 0).ravel()
+    strongest = np.argsort(made.effects.ravel())[:most]
+    center = len(made.ids) // 2
+    in_atg = (strongest // 4 >= center) & (strongest // 4 < center + 3)
+    return {
+        "strongest": most,
+        "stops": int(makes_stop[strongest].sum()),
+        "atg": int(in_atg.sum()),
+        "possible_stops": int(makes_stop.sum()),
+        "possible": 3 * len(made.ids),
+    }
