@@ -87,7 +87,7 @@ def finish(process: subprocess.Popen) -> None:
 
 
 def kill_once(run: Path, flags: list[str], step: int, seconds: float) -> list[str]:
-    """Kill a run some time after a step; return its last row, last whole checkpoint, what was half-written."""
+    """Kill a run after a step; return its last row, its last checkpoint, and whether one was half-written."""
     process = start(run, flags)
     while process.poll() is None and max(logged_steps(run), default=0) < step:
         time.sleep(0.02)

@@ -65,7 +65,7 @@ def test_released_predicts_n_too():
 def test_masking_is_pure(protocol):
     before = WITH_N.copy()
     first, second = masked(WITH_N, protocol=protocol), masked(WITH_N, protocol=protocol)
-    assert (WITH_N == before).all()
+    assert (before == WITH_N).all()
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
     assert (masked(WITH_N, seed=2, protocol=protocol).labels != first.labels).any()
 

@@ -1,4 +1,4 @@
-"""Windows: what they cover, which split they are in, and that example n is the same however it is asked for."""
+"""Windows: what they cover, which split they are in, and that example n is the same however one asks."""
 
 import numpy as np
 import pytest
