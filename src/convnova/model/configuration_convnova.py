@@ -6,13 +6,31 @@ arXiv 2502.18538.
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from inspect import signature
+from typing import Any, Self
 
 from transformers import PretrainedConfig
 
 VOCABULARY = ("A", "C", "G", "T", "N")
 POOLINGS = ("mean", "max", "center")
 STEM_KERNEL_SIZE = 9
+
+AUTO_MAP = {
+    "AutoConfig": "configuration_convnova.ConvNovaConfig",
+    "AutoModel": "modeling_convnova.ConvNovaModel",
+    "AutoModelForMaskedLM": "modeling_convnova.ConvNovaForMaskedLM",
+    "AutoModelForSequenceClassification": "modeling_convnova.ConvNovaForSequenceClassification",
+    "AutoModelForTokenClassification": "modeling_convnova.ConvNovaForTokenClassification",
+}
+"""Which class of the code saved beside a model each Auto class takes; Transformers alone would write one."""
+
+_FOREIGN_KEYS = {
+    # Properties of PretrainedConfig, and what Transformers and its Trainer write into a configuration.
+    *("name_or_path", "num_labels", "output_attentions", "torch_dtype", "model_type", "transformers_version"),
+    *("auto_map", "attn_implementation", "experts_implementation", "quantization_config"),
+    *("tie_word_embeddings", "use_cache", "bos_token_id", "eos_token_id"),
+    *vars(PretrainedConfig()),
+}
 
 
 def paper_dilations(levels: int, base: int, repeats: int = 1) -> tuple[int, ...]:
@@ -64,7 +82,7 @@ class ConvNovaConfig(PretrainedConfig):
     ):
         self.hidden_size = hidden_size
         self.kernel_size = kernel_size
-        self.dilations = tuple(dilations)
+        self.dilations = tuple(dilations) if isinstance(dilations, Sequence) else dilations
         self.mlp_expansion = mlp_expansion
         self.use_ffn = use_ffn
         self.use_final_conv = use_final_conv
@@ -76,7 +94,14 @@ class ConvNovaConfig(PretrainedConfig):
         self.pad_token_id = pad_token_id
         self._check_keys(kwargs)
         self._check_values()
-        super().__init__(**kwargs)
+        super().__init__(**{"auto_map": dict(AUTO_MAP), **kwargs})
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Self:
+        """Return the configuration with our settings in `kwargs` changed, checked like all others."""
+        own = signature(cls.__init__).parameters.keys() & kwargs.keys()
+        changes = {name: kwargs.pop(name) for name in own}
+        return super().from_dict(config_dict | changes, **kwargs)
 
     @property
     def num_hidden_layers(self) -> int:
@@ -89,15 +114,9 @@ class ConvNovaConfig(PretrainedConfig):
         return STEM_KERNEL_SIZE + (self.kernel_size - 1) * sum(self.dilations)
 
     def _check_keys(self, kwargs: dict[str, Any]) -> None:
-        inherited = {
-            name for base in PretrainedConfig.__mro__ for name in getattr(base, "__annotations__", {})
-        }
-        inherited |= {"auto_map", "attn_implementation", "name_or_path", "num_labels", "torch_dtype"}
-        inherited |= {"output_attentions", "transformers_version", "model_type", "tie_word_embeddings"}
-        inherited.add("use_cache")  # the Trainer sets it on whatever model it trains
         for key in kwargs:
-            if key not in inherited and not key.startswith("_"):
-                near = difflib.get_close_matches(key, vars(self), n=1)
+            if key not in _FOREIGN_KEYS and not key.startswith("_"):
+                near = difflib.get_close_matches(key, [*vars(self), *_FOREIGN_KEYS], n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ValueError(f"ConvNovaConfig has no setting {key!r}{hint}")
 
@@ -112,7 +131,9 @@ class ConvNovaConfig(PretrainedConfig):
             self.kernel_size,
         )
         _require(
-            len(self.dilations) > 0 and all(_is_int(d, 1) for d in self.dilations),
+            isinstance(self.dilations, tuple)
+            and len(self.dilations) > 0
+            and all(_is_int(dilation, 1) for dilation in self.dilations),
             "dilations must be one whole number of at least 1 for each block, and at least one block",
             self.dilations,
         )
@@ -121,19 +142,36 @@ class ConvNovaConfig(PretrainedConfig):
             "mlp_expansion must be a whole number of at least 1",
             self.mlp_expansion,
         )
+        for name in ("use_ffn", "use_final_conv"):
+            value = getattr(self, name)
+            _require(isinstance(value, bool), f"{name} must be true or false", value)
         for name in ("dropout", "classifier_dropout"):
-            _require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1)", getattr(self, name))
-        _require(self.layer_norm_eps > 0, "layer_norm_eps must be positive", self.layer_norm_eps)
+            value = getattr(self, name)
+            _require(_is_number(value) and 0 <= value < 1, f"{name} must be a number in [0, 1)", value)
+        _require(
+            _is_number(self.layer_norm_eps) and self.layer_norm_eps > 0,
+            "layer_norm_eps must be a positive number",
+            self.layer_norm_eps,
+        )
         _require(self.pooling in POOLINGS, f"pooling must be one of {', '.join(POOLINGS)}", self.pooling)
         _require(
             self.vocab_size == len(VOCABULARY),
             "vocab_size must be 5: A, C, G, T and N, which is also the mask and the padding",
             self.vocab_size,
         )
+        _require(
+            self.pad_token_id == VOCABULARY.index("N"),
+            "pad_token_id must be 4, which is N",
+            self.pad_token_id,
+        )
 
 
 def _is_int(value: Any, at_least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _require(is_met: bool, rule: str, given: Any) -> None:
