@@ -6,7 +6,7 @@ wrong with a sequence; here a letter that is no base becomes N.
 
 from typing import Any
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from .configuration_convnova import VOCABULARY
@@ -35,4 +35,5 @@ def base_tokenizer() -> Tokenizer:
         [normalizers.Replace(a, b) for a, b in zip("acgtnUu", "ACGTNTT", strict=True)]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()  # no blanks between the letters
     return tokenizer
