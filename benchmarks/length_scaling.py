@@ -90,8 +90,7 @@ def measure_one(task: str, length: int, channels: int) -> dict[str, float]:
     torch.manual_seed(0)
     model = ConvNovaForMaskedLM(ConvNovaConfig(hidden_size=channels))
     if task.endswith("checkpointed"):
-        is_renamed = hasattr(model, "activation_checkpointing_enable")  # in later releases of Transformers 5
-        model.activation_checkpointing_enable() if is_renamed else model.gradient_checkpointing_enable()
+        model.activation_checkpointing_enable()
     make = inference_pass if task == "inference" else training_step
     make(model, *random_batch(1, WARMUP_BP), is_bf16=False)()
     run = make(model, *random_batch(1, length), is_bf16=False)

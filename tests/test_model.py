@@ -132,13 +132,12 @@ def test_batch_size_invariance():
     torch.testing.assert_close(model(ids).last_hidden_state, alone, rtol=0, atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable` is deprecated:FutureWarning")
 def test_gradient_checkpointing_gives_the_same_gradients():
     gradients = []
     for is_checkpointed in (False, True):
         model = toy(ConvNovaForMaskedLM).train()
         if is_checkpointed:
-            model.gradient_checkpointing_enable()
+            model.activation_checkpointing_enable()
         ids = random_ids(2, LENGTH)
         model(ids, torch.ones_like(ids), labels=ids).loss.backward()
         gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})

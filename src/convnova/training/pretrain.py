@@ -169,7 +169,7 @@ def _train(
     set_seed(settings.seed)
     model = ConvNovaForMaskedLM(model_config(settings.model))
     if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
+        model.activation_checkpointing_enable()
     model_facts = _model_facts(model)
     describe_run(console, genome, regions, data, model_facts, settings.output)
 
