@@ -15,6 +15,7 @@ from convnova.model import ConvNovaForMaskedLM, ConvNovaTokenizer
 
 
 def main(run: Path, output: Path) -> None:
+    """Write `output` from `run`, and say what the rounding does."""
     model = ConvNovaForMaskedLM.from_pretrained(run).eval()
     model.half().save_pretrained(output)
     ConvNovaTokenizer().save_pretrained(output)
