@@ -47,7 +47,8 @@ def write_toy(folder):
 
 def flags(folder, *more):
     given = {"output": "out", "genome": "toy.fa", "annotation": "toy.gff3", "recipe": "toy.yaml"}
-    fixed = ["--flank_bp=20", "--mutated_starts=3", "--finetuning.epochs=1", "--finetuning.precision=fp32"]
+    fixed = ["--flank_bp=20", "--mutated_starts=3", "--few_starts=20", "--few_epochs=1"]
+    fixed += ["--finetuning.epochs=1", "--finetuning.precision=fp32"]
     return ["demo", *(f"--{name}={folder / path}" for name, path in given.items()), *fixed, *more]
 
 
@@ -72,7 +73,7 @@ def test_the_report_stands_alone(first):
 def test_results_are_kept_with_what_made_them(first):
     kept = json.loads((first / "out" / "test.json").read_text())
     assert len(kept["value"]["ConvNova, pretrained"]["probabilities"]) == 40
-    assert kept["key"]["models"]["flank_bp"] == 20
+    assert kept["key"]["models"]["ConvNova, pretrained"]["flank_bp"] == 20
 
 
 def test_a_second_run_reuses_what_is_there(first, capsys):

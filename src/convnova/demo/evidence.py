@@ -63,6 +63,7 @@ def effects_by_kind(mutageneses: list[Mutagenesis]) -> list[Effect]:
         "position -3, from A": (position == -3) & (ids == 0)[..., None],
         "the 10 bases before the ATG, from A": (position < 0) & (position >= -10) & (ids == 0)[..., None],
         "the 10 bases before the ATG, to A": (position < 0) & (position >= -10) & (np.arange(4) == 0),
+        "the second codon (+4 to +6)": (position >= 3) & (position < 6),
         "further upstream": position < -10,
     }
     rows = []

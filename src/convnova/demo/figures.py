@@ -21,7 +21,8 @@ P = ParamSpec("P")
 
 BASES = "ACGT"
 BASE_COLOURS = {"A": "#2a9d4b", "C": "#2b6cb0", "G": "#e0a100", "T": "#c8323c"}
-COLOURS = ("#1b4965", "#e07a2f", "#7a7a7a", "#a9a9a9", "#c9b18a", "#d5d5d5")
+COLOURS = ("#1b4965", "#e07a2f", "#7a7a7a")
+OTHER_COLOURS = ("#7a7a7a", "#a9a9a9", "#b08d57", "#d0d0d0", "#9a7fb5")
 _STYLE = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -94,12 +95,14 @@ def pretraining_figure(rows: list[dict[str, str]], counting: list[Summary]) -> b
 def finetuning_figure(evaluations: dict[str, list[Evaluation]]) -> bytes:
     """Return AUROC on the validation chromosome during training, with pretraining and without."""
     figure, axes = _figure(4.6, 3.8)
-    for (name, curve), colour in zip(evaluations.items(), COLOURS, strict=False):
-        epochs, auroc = [row.epoch for row in curve], [row.auroc for row in curve]
-        axes.plot(epochs, auroc, "o-", color=colour, lw=2, label=name)
+    for number, (name, curve) in enumerate(evaluations.items()):
+        share = [row.epoch / curve[-1].epoch for row in curve]
+        auroc = [row.auroc for row in curve]
+        colour, line = COLOURS[number % 2], "o-" if number < 2 else "o:"
+        axes.plot(share, auroc, line, color=colour, lw=2, ms=4, label=name)
         best = int(np.argmax(auroc))
-        axes.plot(epochs[best], auroc[best], "o", ms=11, mfc="none", mec=colour)
-    axes.set(xlabel="epoch", ylabel="AUROC, validation chromosome", title="Learning the task")
+        axes.plot(share[best], auroc[best], "o", ms=11, mfc="none", mec=colour)
+    axes.set(xlabel="share of training", ylabel="AUROC, validation chromosome", title="Learning the task")
     axes.legend(loc="lower right", fontsize=8)
     return _png(figure)
 
@@ -112,13 +115,15 @@ def roc_figure(
     from sklearn.metrics import roc_curve
 
     figure, axes = _figure(4.6, 4.4)
-    for (name, chance), colour in zip(probabilities.items(), COLOURS, strict=False):
+    for number, (name, chance) in enumerate(probabilities.items()):
         false_positive, true_positive, _ = roc_curve(labels, chance)
-        width = 2.2 if name.startswith("ConvNova") else 1.2
-        axes.plot(false_positive, true_positive, color=colour, lw=width, label=f"{name}: {aurocs[name]:.3f}")
+        is_ours = name.startswith("ConvNova")
+        colour = COLOURS[number % 2] if is_ours else OTHER_COLOURS[number % len(OTHER_COLOURS)]
+        style = {"color": colour, "lw": 2.2 if is_ours else 1.2, "ls": ":" if "starts" in name else "-"}
+        axes.plot(false_positive, true_positive, label=f"{name}: {aurocs[name]:.3f}", **style)
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title="Test chromosome")
     axes.set_aspect("equal")
-    axes.legend(loc="lower right", fontsize=7)
+    axes.legend(loc="lower right", fontsize=6.5)
     return _png(figure)
 
 

@@ -18,6 +18,7 @@ from jsonargparse import ArgumentParser
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from transformers.utils import logging as transformers_logging
 
 from convnova.data.labelled import LabelledSequences, without_duplicates
 from convnova.demo.evidence import Effect, effects_by_kind, mean_importance
@@ -31,6 +32,7 @@ from convnova.inference.mutagenesis import Mutagenesis, saturation_mutagenesis
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.sequence import one_hot
 from convnova.training.finetune import Evaluation, finetune, predict_probabilities
+from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.pretrain import pretrain
 from convnova.training.record import plain, run_record, write_json
 from convnova.training.settings import PretrainSettings
@@ -38,6 +40,15 @@ from convnova.training.weights import WEIGHTS_NAME, pretrained_config
 
 LOG_WIDTH = 110
 PRETRAINED, SCRATCH = "ConvNova, pretrained", "ConvNova, from scratch"
+
+
+class Arm(NamedTuple):
+    """One of the networks that are compared."""
+
+    folder: str
+    is_pretrained: bool
+    starts: int | None
+    """Annotated starts that it learns from; None is all."""
 
 
 class Step(NamedTuple):
@@ -84,6 +95,7 @@ def demo(settings: DemoSettings, console: Console | None = None) -> Path:
     from convnova.demo.report import check_libraries, write_report
 
     console = console or _console()
+    transformers_logging.disable_progress_bar()
     check_libraries()
     steps = Steps(settings.output, console)
     pretraining = pretrain_settings(settings, console)
@@ -115,7 +127,7 @@ def demo(settings: DemoSettings, console: Console | None = None) -> Path:
         )
 
     console.rule("4 of 6  Fine-tuning, and the same network from scratch", align="left")
-    trained = _finetune_both(settings, pretraining, splits, steps, console)
+    trained = _finetune_all(settings, pretraining, splits, steps, console)
 
     console.rule("5 of 6  The test, once", align="left")
     tested = steps.stage(
@@ -244,6 +256,26 @@ def build_task(
     return splits, len(full) - len(train)
 
 
+def arms(settings: DemoSettings) -> dict[str, Arm]:
+    """Return the networks that are compared, by name."""
+    few = settings.few_starts
+    return {
+        PRETRAINED: Arm("start_codons", True, None),
+        SCRATCH: Arm("start_codons_from_scratch", False, None),
+        f"{PRETRAINED}, {few} starts": Arm("few_starts", True, few),
+        f"{SCRATCH}, {few} starts": Arm("few_starts_from_scratch", False, few),
+    }
+
+
+def few_sequences(train: StartCodons, settings: DemoSettings) -> LabelledSequences:
+    """Return a random part of the training windows: few starts, and as many times the decoys as in all."""
+    rng, labels = np.random.default_rng(settings.seed), train.sequences.labels
+    wanted = {1: settings.few_starts, 0: settings.few_starts * settings.decoys_per_start}
+    drawn = [rng.permutation(np.flatnonzero(labels == label))[:most] for label, most in wanted.items()]
+    chosen = np.concatenate(drawn)
+    return LabelledSequences(np.asarray(train.sequences.ids)[chosen], labels[chosen])
+
+
 def choose_sequences(test: StartCodons, chance: NDArray[np.float64], most: int) -> tuple[int, list[int]]:
     """Return the test sequence to draw, and those to count over.
 
@@ -315,54 +347,50 @@ def _pretrain(settings: PretrainSettings, steps: Steps, console: Console) -> Non
     steps.stage("pretraining", timing, key, run)
 
 
-def _finetune_both(
+def _finetune_all(
     settings: DemoSettings,
     pretraining: PretrainSettings,
     splits: dict[str, StartCodons],
     steps: Steps,
     console: Console,
 ) -> dict[str, Any]:
-    """Fine-tune the pretrained network and train its twin from scratch."""
+    """Fine-tune the pretrained network and train its twin from scratch, with all starts and with few."""
     folder = pretraining.output
     key = {
-        "finetuning": asdict(settings.finetuning),
         "flank_bp": settings.flank_bp,
         "decoys": [settings.decoys_per_start, settings.seed],
         "annotation": _checksum(settings.annotation),
         "pretrained": _checksum(folder / WEIGHTS_NAME),
     }
-    train, validation = splits["train"].sequences, splits["validation"].sequences
-    evaluations, weights = {}, ""
-    for name, source in ((PRETRAINED, folder), (SCRATCH, None)):
+    keys, evaluations, weights = {}, {}, ""
+    for name, arm in arms(settings).items():
+        train = splits["train"].sequences if arm.starts is None else few_sequences(splits["train"], settings)
+        finetuning = settings.finetuning
+        if arm.starts is not None:
+            finetuning = replace(finetuning, epochs=settings.few_epochs, evaluations_per_epoch=1)
 
-        def run(source: Path | None = source, name: str = name) -> dict[str, Any]:
+        def run(arm: Arm = arm, train: LabelledSequences = train, s: FinetuneSettings = finetuning) -> Any:
             config = pretrained_config(folder, num_labels=2, pooling="center")
-            place = model_folder(settings, name)
-            made = finetune(source, config, train, validation, settings.finetuning, place, console)
-            return {
-                "weights": str(made.weights),
-                "evaluations": [evaluation._asdict() for evaluation in made.evaluations],
-            }
+            source, place = folder if arm.is_pretrained else None, settings.output / arm.folder
+            made = finetune(source, config, train, splits["validation"].sequences, s, place, console)
+            rows = [evaluation._asdict() for evaluation in made.evaluations]
+            return {"weights": str(made.weights), "evaluations": rows}
 
-        console.print(f"[bold]{name}[/bold]")
-        path = model_folder(settings, name).with_suffix(".json")
-        value = steps.stage(f"fine-tuning: {name}", path, key, run)
+        console.print(f"[bold]{name}[/bold]: {len(train):,} windows, {finetuning.epochs} epochs")
+        keys[name] = key | {"finetuning": asdict(finetuning), "starts": arm.starts}
+        path = settings.output / f"{arm.folder}.json"
+        value = steps.stage(f"fine-tuning: {name}", path, keys[name], run)
         evaluations[name] = [Evaluation(**row) for row in value["evaluations"]]
-        if source is not None:
+        if arm.is_pretrained and not weights:
             weights = value["weights"]
             console.print(f"  {weights}")
         best = max(evaluations[name], key=lambda e: getattr(e, settings.finetuning.selection))
         console.print(f"  chosen: epoch {best.epoch:.1f}, validation AUROC {best.auroc:.4f}")
-    return {"key": key, "evaluations": evaluations, "weights": weights}
+    return {"key": keys, "evaluations": evaluations, "weights": weights}
 
 
-def model_folder(settings: DemoSettings, name: str) -> Path:
-    """Return the folder of one of the two classifiers."""
-    return settings.output / ("start_codons" if name == PRETRAINED else "start_codons_from_scratch")
-
-
-def _load(settings: DemoSettings, name: str) -> ConvNovaForSequenceClassification:
-    return ConvNovaForSequenceClassification.from_pretrained(model_folder(settings, name)).eval()
+def _load(settings: DemoSettings, arm: Arm) -> ConvNovaForSequenceClassification:
+    return ConvNovaForSequenceClassification.from_pretrained(settings.output / arm.folder).eval()
 
 
 def _test(settings: DemoSettings, splits: dict[str, StartCodons]) -> dict[str, Any]:
@@ -371,11 +399,15 @@ def _test(settings: DemoSettings, splits: dict[str, StartCodons]) -> dict[str, A
 
     train, validation, test = (splits[name].sequences for name in ("train", "validation", "test"))
     chance: dict[str, NDArray[np.floating]] = {}
-    for name in (PRETRAINED, SCRATCH):
-        chance[name] = predict_probabilities(_load(settings, name), test)[:, 1]
+    for name, arm in arms(settings).items():
+        chance[name] = predict_probabilities(_load(settings, arm), test)[:, 1]
     # C was chosen on chrV among 0.001, 0.003, 0.01 and 0.1.
     by_position = LogisticRegression(C=0.003, max_iter=1000).fit(_flat(train), train.labels)
     chance["logistic regression, each position"] = by_position.predict_proba(_flat(test))[:, 1]
+    few = few_sequences(splits["train"], settings)
+    few_by_position = LogisticRegression(C=0.003, max_iter=1000).fit(_flat(few), few.labels)
+    name = f"logistic regression, each position, {settings.few_starts} starts"
+    chance[name] = few_by_position.predict_proba(_flat(test))[:, 1]
     kmers = fit_kmer_classifier(train, validation)
     chance[f"logistic regression, {kmers.k}-mers"] = kmers.probabilities(test.ids)[:, 1]
     by_frame = LogisticRegression().fit(_codons(train), train.labels)
@@ -399,7 +431,7 @@ def _codons(sequences: LabelledSequences) -> NDArray[np.int64]:
 
 
 def _mutate(settings: DemoSettings, test: LabelledSequences, indices: list[int]) -> list[dict[str, Any]]:
-    model = _load(settings, PRETRAINED)
+    model = _load(settings, arms(settings)[PRETRAINED])
     made = (saturation_mutagenesis(model, test.ids[index]) for index in indices)
     return [{"reference": m.reference, "effects": np.round(m.effects, 5).tolist()} for m in made]
 
@@ -439,5 +471,5 @@ def next_commands(results: Results) -> list[str]:
     return [
         "convnova pretrain --genome your_genome.fa.gz --output runs/yours",
         "convnova pretrain --config recipes/yeast.yaml --genome sacCer3.fa.gz --output runs/yeast",
-        "convnova pretrain --help",
+        "convnova demo --help",
     ]

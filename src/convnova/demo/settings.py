@@ -33,7 +33,11 @@ class DemoSettings:
     """Bases on each side of the A of an ATG."""
     decoys_per_start: int = 1
     """Other ATGs for each annotated start."""
-    mutated_starts: int = 24
+    few_starts: int = 300
+    """Annotated starts in a second comparison, as when only few are known."""
+    few_epochs: int = 5
+    """Epochs on those few."""
+    mutated_starts: int = 8
     """Test sequences over which the effects of substitutions are counted."""
     seed: int = 0
     """Of the decoys; the two trainings have their own."""
