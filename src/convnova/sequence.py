@@ -45,7 +45,7 @@ def encode(text: str | bytes, name: str = "sequence") -> Ids:
         name: how an error calls the sequence.
 
     Raises:
-        InputError: at the first letter that is no IUPAC nucleotide code; positions in the message are 1-based.
+        InputError: at the first letter that is no IUPAC nucleotide code; its position is counted from 1.
     """
     try:
         raw = np.frombuffer(text.encode("ascii") if isinstance(text, str) else text, dtype=np.uint8)
