@@ -1,16 +1,14 @@
 """Pretraining: from a genome to a masked language model and its scores on held-out chromosomes."""
 
-import importlib.util
 import json
 import os
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from rich.console import Console
-from transformers import TrainingArguments, set_seed
-from transformers.integrations import TensorBoardCallback
+from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
@@ -23,6 +21,7 @@ from convnova.genome import Genome, Interval
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.model.presets import preset
 from convnova.model.tokenization_convnova import ConvNovaTokenizer
+from convnova.training.arguments import tracker_callbacks, training_arguments
 from convnova.training.callbacks import ProgressReport, SaveByTheClock
 from convnova.training.checkpoints import (
     LOCK_NAME,
@@ -37,7 +36,6 @@ from convnova.training.report import describe_run, print_next_steps, print_score
 from convnova.training.settings import ModelSettings, PretrainSettings
 from convnova.training.trainer import PretrainingTrainer
 
-KEPT_CHECKPOINTS = 2
 WEIGHTS_NAME = "model.safetensors"
 SCORES_NAME = "scores.json"
 # Settings that a resumed run may have changed: none of them touches the weights it ends with. What genome
@@ -165,7 +163,7 @@ def _train(
     """Train from the start or from a checkpoint, and write the model into the output folder."""
     if _is_main_process():
         remove_incomplete(settings.output)
-    arguments = _arguments(settings, data)
+    arguments = training_arguments(settings, data)
     set_seed(settings.seed)
     model = ConvNovaForMaskedLM(model_config(settings.model))
     if settings.gradient_checkpointing:
@@ -181,7 +179,7 @@ def _train(
         args=arguments,
         train_dataset=data["train"],
         eval_dataset=data.get("validation"),
-        callbacks=[progress, clock, *_tensorboard(settings)],
+        callbacks=[progress, clock, *tracker_callbacks(settings)],
         optimizer_settings=settings.optimizer,
     )
     trainer.remove_callback(PrinterCallback)
@@ -214,78 +212,6 @@ def _save_model(trainer: PretrainingTrainer, output: Path) -> None:
         flush_to_disk(staging)
         for path in sorted(staging.iterdir(), key=lambda path: path.name == WEIGHTS_NAME):
             path.replace(output / path.name)
-
-
-def _arguments(settings: PretrainSettings, data: dict[Split, PretrainingWindows]) -> TrainingArguments:
-    """Return the settings in the words of the Transformers Trainer."""
-    processes = int(os.environ.get("WORLD_SIZE", 1))
-    per_pass, remainder = divmod(settings.batch_windows, processes * settings.accumulation_steps)
-    if remainder:
-        raise InputError(
-            f"batch_windows {settings.batch_windows} is not a multiple of processes x accumulation_steps, "
-            f"{processes} x {settings.accumulation_steps}"
-        )
-    steps = len(data["train"]) // settings.batch_windows
-    if steps == 0:
-        raise InputError(
-            f"{len(data['train'])} training windows in all do not fill one batch of "
-            f"{settings.batch_windows}; lower batch_windows or raise epochs"
-        )
-    precision = _precision(settings.precision)
-    has_gpu = torch.cuda.is_available()
-    return TrainingArguments(
-        output_dir=str(settings.output),
-        max_steps=steps,
-        per_device_train_batch_size=per_pass,
-        per_device_eval_batch_size=max(per_pass, 16),
-        gradient_accumulation_steps=settings.accumulation_steps,
-        learning_rate=settings.optimizer.learning_rate,
-        weight_decay=settings.optimizer.weight_decay,
-        adam_beta1=settings.optimizer.adam_beta1,
-        adam_beta2=settings.optimizer.adam_beta2,
-        max_grad_norm=settings.optimizer.max_gradient_norm,
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        use_cpu=not has_gpu,
-        torch_compile=settings.compile,
-        dataloader_num_workers=settings.workers,
-        logging_steps=settings.log_steps,
-        logging_nan_inf_filter=False,
-        eval_strategy="steps" if "validation" in data and settings.evaluations else "no",
-        eval_steps=max(1, -(-steps // max(settings.evaluations, 1))),
-        save_strategy="no",  # by the clock, see SaveByTheClock
-        save_total_limit=KEPT_CHECKPOINTS,
-        report_to=[name for name in settings.trackers if name != "tensorboard"] or "none",
-        disable_tqdm=True,
-        seed=settings.seed,
-        ddp_backend="gloo" if processes > 1 and not has_gpu else None,
-        ddp_find_unused_parameters=False,
-    )
-
-
-def _precision(wanted: Literal["auto", "fp32", "bf16", "fp16"]) -> str:
-    """Return the arithmetic to use on this machine."""
-    has_gpu = torch.cuda.is_available()
-    can_bf16 = not has_gpu or torch.cuda.is_bf16_supported()
-    if wanted == "auto":
-        return "bf16" if has_gpu and can_bf16 else "fp32"
-    if wanted == "fp16" and not has_gpu:
-        raise InputError("precision fp16 needs a GPU, and there is none; use fp32 or bf16")
-    if wanted == "bf16" and not can_bf16:
-        raise InputError("precision bf16 is not known to this GPU; use fp32 or fp16")
-    return wanted
-
-
-def _tensorboard(settings: PretrainSettings) -> list[TensorBoardCallback]:
-    """Return the TensorBoard writer, if one is wanted; and check that the other trackers are installed."""
-    for name in settings.trackers:
-        if importlib.util.find_spec(name) is None:
-            raise InputError(f"tracker {name} is not installed; install it with: pip install {name}")
-    if "tensorboard" not in settings.trackers:
-        return []
-    callback = TensorBoardCallback()
-    callback.logging_dir = str(settings.output / "tensorboard")
-    return [callback]
 
 
 def _scores(

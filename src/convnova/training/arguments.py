@@ -1,0 +1,99 @@
+"""The settings of a run in the words of the Transformers Trainer, checked against this machine."""
+
+import importlib.util
+import os
+from typing import Literal
+
+import torch
+from transformers import TrainingArguments
+from transformers.integrations import TensorBoardCallback
+
+from convnova.data.splits import Split
+from convnova.data.windows import PretrainingWindows
+from convnova.errors import InputError
+from convnova.training.settings import PretrainSettings
+
+KEPT_CHECKPOINTS = 2
+
+
+def training_arguments(
+    settings: PretrainSettings, data: dict[Split, PretrainingWindows]
+) -> TrainingArguments:
+    """Return the settings in the words of the Transformers Trainer.
+
+    Raises:
+        InputError: for a batch that the processes cannot share, less than one batch, or a precision that this
+            machine does not have.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    per_pass, remainder = divmod(settings.batch_windows, processes * settings.accumulation_steps)
+    if remainder:
+        raise InputError(
+            f"batch_windows {settings.batch_windows} is not a multiple of processes x accumulation_steps, "
+            f"{processes} x {settings.accumulation_steps}"
+        )
+    steps = len(data["train"]) // settings.batch_windows
+    if steps == 0:
+        raise InputError(
+            f"{len(data['train'])} training windows in all do not fill one batch of "
+            f"{settings.batch_windows}; lower batch_windows or raise epochs"
+        )
+    precision = _precision(settings.precision)
+    has_gpu = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(settings.output),
+        max_steps=steps,
+        per_device_train_batch_size=per_pass,
+        per_device_eval_batch_size=max(per_pass, 16),
+        gradient_accumulation_steps=settings.accumulation_steps,
+        learning_rate=settings.optimizer.learning_rate,
+        weight_decay=settings.optimizer.weight_decay,
+        adam_beta1=settings.optimizer.adam_beta1,
+        adam_beta2=settings.optimizer.adam_beta2,
+        max_grad_norm=settings.optimizer.max_gradient_norm,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=not has_gpu,
+        torch_compile=settings.compile,
+        dataloader_num_workers=settings.workers,
+        logging_steps=settings.log_steps,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps" if "validation" in data and settings.evaluations else "no",
+        eval_steps=max(1, -(-steps // max(settings.evaluations, 1))),
+        save_strategy="no",  # by the clock, see SaveByTheClock
+        save_total_limit=KEPT_CHECKPOINTS,
+        report_to=[name for name in settings.trackers if name != "tensorboard"] or "none",
+        disable_tqdm=True,
+        seed=settings.seed,
+        ddp_backend="gloo" if processes > 1 and not has_gpu else None,
+        ddp_find_unused_parameters=False,
+    )
+
+
+def _precision(wanted: Literal["auto", "fp32", "bf16", "fp16"]) -> str:
+    """Return the arithmetic to use on this machine."""
+    has_gpu = torch.cuda.is_available()
+    can_bf16 = not has_gpu or torch.cuda.is_bf16_supported()
+    if wanted == "auto":
+        return "bf16" if has_gpu and can_bf16 else "fp32"
+    if wanted == "fp16" and not has_gpu:
+        raise InputError("precision fp16 needs a GPU, and there is none; use fp32 or bf16")
+    if wanted == "bf16" and not can_bf16:
+        raise InputError("precision bf16 is not known to this GPU; use fp32 or fp16")
+    return wanted
+
+
+def tracker_callbacks(settings: PretrainSettings) -> list[TensorBoardCallback]:
+    """Return the TensorBoard writer, if one is wanted; the Trainer makes those of the other trackers.
+
+    Raises:
+        InputError: for a tracker that is not installed.
+    """
+    for name in settings.trackers:
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"tracker {name} is not installed; install it with: pip install {name}")
+    if "tensorboard" not in settings.trackers:
+        return []
+    callback = TensorBoardCallback()
+    callback.logging_dir = str(settings.output / "tensorboard")
+    return [callback]
