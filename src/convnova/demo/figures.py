@@ -3,98 +3,23 @@
 L window length in bp; the A of ATG is at index L // 2 and is position 0 here, as numbered in the pictures.
 """
 
-import functools
-import io
-import math
-from collections.abc import Callable
-from typing import Any, ParamSpec
-
 import numpy as np
 from numpy.typing import NDArray
 
 from convnova.demo.evidence import new_stops
-from convnova.evaluation.masked_lm import Summary
 from convnova.inference.mutagenesis import Mutagenesis
+from convnova.training.figures import COLOURS, new_figure, png, styled
 from convnova.training.finetune import Evaluation
-
-P = ParamSpec("P")
 
 BASES = "ACGT"
 BASE_COLOURS = {"A": "#2a9d4b", "C": "#2b6cb0", "G": "#e0a100", "T": "#c8323c"}
-COLOURS = ("#1b4965", "#e07a2f", "#7a7a7a")
 OTHER_COLOURS = ("#7a7a7a", "#a9a9a9", "#b08d57", "#d0d0d0", "#9a7fb5")
-_STYLE = {
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-    "figure.dpi": 130,
-}
 
 
-def _styled(draw: Callable[P, bytes]) -> Callable[P, bytes]:
-    """Return a figure function that draws in the report's style, and leaves matplotlib's as it was."""
-
-    @functools.wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> bytes:
-        with _pyplot().rc_context(_STYLE):
-            return draw(*args, **kwargs)
-
-    return styled
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
-    return plt
-
-
-@_styled
-def pretraining_figure(rows: list[dict[str, str]], counting: list[Summary]) -> bytes:
-    """Return the learning curve, with what counting reaches on the same validation bases as lines.
-
-    Args:
-        rows: of metrics.csv.
-        counting: scores on the validation part.
-    """
-    figure, axes = _figure(6.4, 3.8)
-    train = [(float(row["epoch"]), float(row["loss"]) / math.log(2)) for row in rows if row["loss"]]
-    held_out = [
-        (float(row["epoch"]), float(row["eval_bits_per_base"])) for row in rows if row["eval_bits_per_base"]
-    ]
-    if train:
-        axes.plot(*zip(*train, strict=True), color=COLOURS[0], alpha=0.35, lw=1, label="training")
-    if held_out:
-        axes.plot(*zip(*held_out, strict=True), "o-", color=COLOURS[0], lw=2, label="held-out chromosome")
-    last = max(float(row["epoch"]) for row in rows)
-    others = [row for row in counting if not row.model.startswith(("ConvNova", "uniform"))]
-    for row in others:
-        axes.axhline(row.bits_per_base, color=COLOURS[2], lw=1, ls="--")
-        axes.annotate(
-            f"{row.model}: {row.bits_per_base:.3f}",
-            (last, row.bits_per_base),
-            ha="right",
-            va="bottom",
-            fontsize=8,
-            color="#555555",
-        )
-    values = [value for _, value in held_out] + [row.bits_per_base for row in others]
-    axes.set_ylim(min(values) - 0.015, max(values) + 0.035)
-    axes.set(xlabel="epoch", ylabel="bits per base", title="Predicting hidden bases")
-    axes.legend(loc="upper right", fontsize=8, bbox_to_anchor=(1, 1.02))
-    return _png(figure)
-
-
-@_styled
+@styled
 def finetuning_figure(evaluations: dict[str, list[Evaluation]]) -> bytes:
     """Return AUROC on the validation chromosome during training, with pretraining and without."""
-    figure, axes = _figure(4.6, 3.8)
+    figure, axes = new_figure(4.6, 3.8)
     for number, (name, curve) in enumerate(evaluations.items()):
         share = [row.epoch / curve[-1].epoch for row in curve]
         auroc = [row.auroc for row in curve]
@@ -104,17 +29,17 @@ def finetuning_figure(evaluations: dict[str, list[Evaluation]]) -> bytes:
         axes.plot(share[best], auroc[best], "o", ms=11, mfc="none", mec=colour)
     axes.set(xlabel="share of training", ylabel="AUROC, validation chromosome", title="Learning the task")
     axes.legend(loc="lower right", fontsize=8)
-    return _png(figure)
+    return png(figure)
 
 
-@_styled
+@styled
 def roc_figure(
     labels: NDArray[np.integer], probabilities: dict[str, NDArray[np.float64]], aurocs: dict[str, float]
 ) -> bytes:
     """Return the ROC curves on the test chromosome."""
     from sklearn.metrics import roc_curve
 
-    figure, axes = _figure(4.6, 4.4)
+    figure, axes = new_figure(4.6, 4.4)
     for number, (name, chance) in enumerate(probabilities.items()):
         false_positive, true_positive, _ = roc_curve(labels, chance)
         is_ours = name.startswith("ConvNova")
@@ -124,10 +49,10 @@ def roc_figure(
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title="Test chromosome")
     axes.set_aspect("equal")
     axes.legend(loc="lower right", fontsize=6.5)
-    return _png(figure)
+    return png(figure)
 
 
-@_styled
+@styled
 def mutagenesis_figure(made: Mutagenesis, title: str, upstream: int = 45, downstream: int = 60) -> bytes:
     """Return one sequence as a logo of importance above a heat map of every substitution.
 
@@ -148,10 +73,7 @@ def mutagenesis_figure(made: Mutagenesis, title: str, upstream: int = 45, downst
     positions = np.arange(first, last) - center
     letters = np.where(np.arange(4) == ids[:, None], made.importance[first:last, None], 0)
 
-    plt = _pyplot()
-    figure, (top, bottom) = plt.subplots(
-        2, 1, figsize=(12.5, 4.6), height_ratios=[1.5, 1], sharex=True, layout="constrained"
-    )
+    figure, (top, bottom) = new_figure(12.5, 4.6, rows=2, height_ratios=[1.5, 1], sharex=True)
     logomaker.Logo(
         pd.DataFrame(letters, index=positions, columns=list(BASES)), ax=top, color_scheme=BASE_COLOURS
     )
@@ -179,13 +101,13 @@ def mutagenesis_figure(made: Mutagenesis, title: str, upstream: int = 45, downst
     bottom.set_yticks(range(4), list(BASES))
     bottom.set(ylabel="changed to", xlabel="position, from the A of ATG (bp)")
     figure.colorbar(image, ax=bottom, label="change of log-odds", pad=0.01)
-    return _png(figure)
+    return png(figure)
 
 
-@_styled
+@styled
 def importance_figure(importance: NDArray[np.float64], sequences: int) -> bytes:
     """Return the mean importance of each position over several sequences, by place in the codon."""
-    figure, axes = _figure(12.5, 2.6)
+    figure, axes = new_figure(12.5, 2.6)
     center = len(importance) // 2
     positions = np.arange(len(importance)) - center
     colours = np.where(positions < 0, COLOURS[2], np.array([*COLOURS[:2], "#7fb3d5"])[positions % 3])
@@ -205,15 +127,4 @@ def importance_figure(importance: NDArray[np.float64], sequences: int) -> bytes:
         ylabel="importance (nats)",
         title=f"Mean over {sequences} start codons of the test chromosome",
     )
-    return _png(figure)
-
-
-def _figure(width: float, height: float) -> tuple[Any, Any]:
-    return _pyplot().subplots(figsize=(width, height), layout="constrained")
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    _pyplot().close(figure)
-    return buffer.getvalue()
+    return png(figure)

@@ -1,7 +1,6 @@
 """The demo's report: one HTML file with its figures inside."""
 
 import base64
-import csv
 import importlib.util
 import platform
 from importlib import metadata
@@ -13,6 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from convnova.demo import figures
 from convnova.errors import InputError
+from convnova.training.figures import learning_curve
 from convnova.training.pretrain import read_scores
 from convnova.training.record import plain
 
@@ -65,14 +65,11 @@ def write_report(results: "Results", output: Path) -> Path:
 
 def draw(results: "Results") -> dict[str, bytes]:
     """Return each figure as PNG, by name."""
-    run = results.pretraining.output
-    with (run / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
     test = results.splits["test"]
     site = test.sites[results.shown]
     place = f"{site.name} ({site.window(results.settings.flank_bp)}, {site.strand} strand)"
     return {
-        "pretraining": figures.pretraining_figure(rows, read_scores(run).get("validation", [])),
+        "pretraining": learning_curve(results.pretraining.output),
         "finetuning": figures.finetuning_figure(results.evaluations),
         "roc": figures.roc_figure(
             test.sequences.labels,
