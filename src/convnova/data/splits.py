@@ -16,9 +16,9 @@ HELD_OUT_SHARE = 0.05
 def split_regions(genome: Genome, settings: WindowSettings) -> dict[Split, list[Interval]]:
     """Return the regions of each split; no base is in two of them.
 
-    They are the rows of the interval file, or whole chromosomes. Where neither is given, parts of about 5 %
-    of the genome are held out for validation and for test: whole chromosomes when there are at least four,
-    else the end of the longest chromosome.
+    They are the rows of the interval file, or whole chromosomes. Where neither is given, about 5 % of the
+    genome are held out for validation and 5 % for test: whole chromosomes or contigs where some have a
+    fitting size, else the end of the longest chromosome.
 
     Raises:
         InputError: for a held-out chromosome that the genome does not have, or intervals of two splits that
@@ -28,12 +28,9 @@ def split_regions(genome: Genome, settings: WindowSettings) -> dict[Split, list[
         return _from_file(settings.intervals, genome)
     validation, test = settings.validation_chromosomes, settings.test_chromosomes
     if not validation and not test:
-        if len(genome.chromosome_sizes) < 4:
+        validation, test = _fitting_chromosomes(genome)
+        if not test:
             return _split_longest_chromosome(genome)
-        target = HELD_OUT_SHARE * genome.total_bp
-        sizes = genome.chromosome_sizes
-        by_distance = sorted(sizes, key=lambda name: abs(sizes[name] - target))
-        validation, test = by_distance[:1], by_distance[1:2]
     train = [name for name in genome.chromosome_sizes if name not in {*validation, *test}]
     by_name: dict[Split, list[str]] = {"train": train, "validation": validation, "test": test}
     return {split: [_whole(genome, name) for name in names] for split, names in by_name.items()}
@@ -59,6 +56,24 @@ def _from_file(path: Path, genome: Genome) -> dict[Split, list[Interval]]:
     return {split: by_split[split] for split in SPLITS}
 
 
+def _fitting_chromosomes(genome: Genome) -> tuple[list[str], list[str]]:
+    """Return chromosomes for validation and for test, each 2.5 to 15 % of the genome; both empty if there are none.
+
+    Those nearest to 5 % come first; small contigs are added up.
+    """
+    sizes, target = genome.chromosome_sizes, HELD_OUT_SHARE * genome.total_bp
+    small = [name for name in sizes if sizes[name] <= 3 * target]
+    waiting = sorted(small, key=lambda name: abs(sizes[name] - target))
+    parts: list[list[str]] = []
+    for _ in range(2):
+        part: list[str] = []
+        while waiting and sum(sizes[name] for name in part) < target / 2:
+            part.append(waiting.pop(0))
+        parts.append(part)
+    is_enough = sum(sizes[name] for name in parts[1]) >= target / 2
+    return (parts[0], parts[1]) if is_enough else ([], [])
+
+
 def _whole(genome: Genome, chromosome: str) -> Interval:
     genome.index_of(chromosome)  # says which names there are when this is none of them
     return Interval(chromosome, 0, genome.chromosome_sizes[chromosome])
@@ -67,7 +82,7 @@ def _whole(genome: Genome, chromosome: str) -> Interval:
 def _split_longest_chromosome(genome: Genome) -> dict[Split, list[Interval]]:
     longest = max(genome.chromosome_sizes, key=genome.chromosome_sizes.__getitem__)
     size = genome.chromosome_sizes[longest]
-    part = int(HELD_OUT_SHARE * size)
+    part = int(min(HELD_OUT_SHARE * genome.total_bp, size / 4))
     others = [_whole(genome, name) for name in genome.chromosome_sizes if name != longest]
     return {
         "train": [*others, Interval(longest, 0, size - 2 * part)],

@@ -46,7 +46,7 @@ class WindowSettings:
     reverse_complement: bool = True
     """Whether half of the training windows are read from the opposite strand."""
     max_n_share: float = 0.1
-    """Leave out windows with a larger share of N than this."""
+    """Leave out windows with a larger share of N than this, before they are shifted."""
     soft_mask_weight: float = 1.0
     """Weight in the training loss of bases written in lower case, usually repeats (GPN uses 0.1)."""
 

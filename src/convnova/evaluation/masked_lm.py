@@ -63,6 +63,9 @@ def score_model(
         windows: held-out windows (`is_training` false).
         batch_windows: windows in one forward pass.
         both_strands: whether to average the probabilities with those read from the opposite strand.
+
+    Raises:
+        InputError: when the model gives NaN for a scored base.
     """
     device = next(model.parameters()).device
     nats, correct = [], []
@@ -73,6 +76,8 @@ def score_model(
             log_p = base_log_probabilities(model, ids, both_strands)
             is_scored = labels != NO_LABEL
             true = log_p.gather(2, labels.clamp(min=0).unsqueeze(2)).squeeze(2)
+            if true[is_scored].isnan().any():
+                raise InputError("the model gives no number for some bases; its weights are broken")
             nats.append(torch.where(is_scored, -true, torch.nan).cpu().numpy())
             correct.append((is_scored & (log_p.argmax(2) == labels)).cpu().numpy())
     return BaseScores(np.concatenate(nats), np.concatenate(correct))

@@ -38,9 +38,9 @@ def training_arguments(
             f"{len(data['train'])} training windows in all do not fill one batch of "
             f"{settings.batch_windows}; lower batch_windows or raise epochs"
         )
-    precision = _precision(settings.precision)
+    precision = resolve_precision(settings.precision)
     has_gpu = torch.cuda.is_available()
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(settings.output),
         max_steps=steps,
         per_device_train_batch_size=per_pass,
@@ -68,10 +68,17 @@ def training_arguments(
         ddp_backend="gloo" if processes > 1 and not has_gpu else None,
         ddp_find_unused_parameters=False,
     )
+    # Without torchrun the Trainer would spread over all GPUs by DataParallel and multiply the batch.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
-def _precision(wanted: Literal["auto", "fp32", "bf16", "fp16"]) -> str:
-    """Return the arithmetic to use on this machine."""
+def resolve_precision(wanted: Literal["auto", "fp32", "bf16", "fp16"]) -> str:
+    """Return the arithmetic to use on this machine.
+
+    Raises:
+        InputError: for one that it does not have.
+    """
     has_gpu = torch.cuda.is_available()
     can_bf16 = not has_gpu or torch.cuda.is_bf16_supported()
     if wanted == "auto":

@@ -16,8 +16,9 @@ from transformers import TrainerCallback
 from convnova.errors import InputError
 from convnova.training.metrics import append_row, cut_back
 
-# Processes ask each other this often whether to save or to stop: the answer makes them wait for the GPU.
-AGREE_STEPS = 10
+# Processes on GPUs ask each other this often whether to save or to stop, since the answer makes them wait for
+# the GPU; processes on CPUs ask at every step: torchrun kills what has not stopped after 30 s.
+GPU_AGREE_STEPS = 10
 
 
 class SpeedMeter:
@@ -162,7 +163,8 @@ class SaveByTheClock(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Ask for what is due."""
         is_alone = args.world_size == 1
-        if not is_alone and state.global_step % AGREE_STEPS and state.global_step < state.max_steps:
+        every = GPU_AGREE_STEPS if args.device.type == "cuda" else 1
+        if not is_alone and state.global_step % every and state.global_step < state.max_steps:
             return
         wanted = [self._was_asked_to_stop, time.monotonic() - self.last_save > self.seconds]
         is_stopping, is_due = wanted if is_alone else _any_process(wanted, args.device)
