@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 from convnova.data.labelled import LabelledSequences, collate, pad, without_duplicates
 from convnova.errors import InputError
 from convnova.evaluation.classification import score_classifier
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM, ConvNovaForSequenceClassification
+from convnova.model.tokenization_convnova import ConvNovaTokenizer
 from convnova.sequence import encode, reverse_complement
 from convnova.training.finetune import finetune, predict_probabilities
 from convnova.training.finetune_settings import FinetuneSettings
@@ -71,7 +73,17 @@ def test_the_model_returned_and_saved_is_the_best_one(trained):
     for model in (made.model, saved):
         scores = score_classifier(validation.labels, predict_probabilities(model, validation), resamples=0)
         assert scores.auroc == pytest.approx(made.best.auroc, abs=1e-6)
-    assert {path.name for path in output.iterdir()} == {"config.json", "model.safetensors"}
+    assert {path.name for path in output.iterdir()} == {
+        *("config.json", "model.safetensors"),
+        *("tokenizer.json", "tokenizer_config.json"),
+        *("configuration_convnova.py", "modeling_convnova.py", "tokenization_convnova.py"),
+    }
+
+
+def test_the_tokenizer_lies_beside_the_model(trained):
+    tokenizer = AutoTokenizer.from_pretrained(trained[1])
+    assert isinstance(tokenizer, ConvNovaTokenizer)
+    assert tokenizer("GATTACA")["input_ids"] == encode("GATTACA").tolist()
 
 
 def test_one_seed_gives_the_same_weights(tmp_path):

@@ -19,11 +19,12 @@ from convnova.evaluation.masked_lm import Summary
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.training import trainer as trainer_module
 from convnova.training.metrics import append_row, cut_back
+from convnova.training.optimization import learning_rate_factor
 from convnova.training.pretrain import model_config, pretrain, read_scores
 from convnova.training.record import check_same_run
 from convnova.training.report import score_table
 from convnova.training.settings import OptimizerSettings
-from convnova.training.trainer import PretrainingTrainer, learning_rate_factor
+from convnova.training.trainer import PretrainingTrainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
@@ -244,7 +245,7 @@ def test_resume_where_nothing_is_starts_anew(genome, finished, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, r"holds another run; go on with it by --resume true, or choose another output folder"),
+        ({}, r"holds another run; go on with it by --resume, or choose another output folder"),
         (
             {"resume": True, "epochs": 3},
             r"holds a run with epochs 2, and now it is 3; resume with the same settings",

@@ -6,7 +6,6 @@ n sequences, K classes.
 """
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
 
@@ -24,10 +23,10 @@ from convnova.errors import InputError
 from convnova.evaluation.classification import score_classifier
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
+from convnova.model.tokenization_convnova import ConvNovaTokenizer
 from convnova.sequence import reverse_complement
 from convnova.training.finetune_settings import FinetuneSettings
-from convnova.training.settings import OptimizerSettings
-from convnova.training.trainer import learning_rate_factor
+from convnova.training.optimization import ScheduledTrainer
 from convnova.training.weights import WeightsReport, load_pretrained
 
 
@@ -74,7 +73,8 @@ def finetune(
         train: sequences to learn from.
         validation: sequences to choose on.
         settings: how to train.
-        output: folder for the model as `from_pretrained` reads it; passing files lie in it while it trains.
+        output: folder for the model and its tokenizer as `from_pretrained` reads them; passing files lie in
+            it while it trains.
         console: where progress goes; default nowhere.
 
     Raises:
@@ -88,9 +88,63 @@ def finetune(
     set_seed(settings.seed)
     model = ConvNovaForSequenceClassification(config)
     weights = None if pretrained is None else load_pretrained(model, pretrained)
-    steps_per_epoch = -(-len(train) // settings.batch_sequences)
     passing = output / "training"
-    arguments = TrainingArguments(
+    progress = _Progress(console, settings.selection)
+    callbacks: list[TrainerCallback] = [progress]
+    if settings.patience is not None:
+        callbacks.append(EarlyStoppingCallback(settings.patience))
+    trainer = ScheduledTrainer(
+        model=model,
+        args=_arguments(settings, len(train), passing),
+        train_dataset=_BothStrands(train, settings.seed) if settings.reverse_complement else train,
+        eval_dataset=validation,
+        data_collator=collate,
+        compute_metrics=_scores,
+        callbacks=callbacks,
+        optimizer_settings=settings.optimizer,
+    )
+    trainer.model_accepts_loss_kwargs = False  # a classifier's loss is the mean over its batch
+    trainer.remove_callback(PrinterCallback)
+    try:
+        trainer.train()
+    finally:
+        progress.close()
+    evaluations = [
+        Evaluation(row["epoch"], *(row[f"eval_{name}"] for name in Evaluation._fields[1:]))
+        for row in trainer.state.log_history
+        if "eval_loss" in row
+    ]
+    model.eval().save_pretrained(output)
+    ConvNovaTokenizer().save_pretrained(output)
+    shutil.rmtree(passing, ignore_errors=True)
+    best = max(evaluations, key=lambda evaluation: getattr(evaluation, settings.selection))
+    return Finetuned(model, weights, evaluations, best)
+
+
+@torch.no_grad()
+def predict_probabilities(
+    model: Any, sequences: LabelledSequences, batch_sequences: int = 256
+) -> NDArray[np.float32]:
+    """Return the probability of each class, (n, K); the model's mode is restored."""
+    was_training, device = model.training, next(model.parameters()).device
+    model.eval()
+    rows = []
+    try:
+        for first in range(0, len(sequences), batch_sequences):
+            ids, mask = pad(sequences.ids[first : first + batch_sequences])
+            inputs = {"input_ids": torch.from_numpy(ids).long().to(device)}
+            if not mask.all():
+                inputs["attention_mask"] = torch.from_numpy(mask).to(device)
+            rows.append(model(**inputs).logits.float().softmax(-1).cpu().numpy())
+    finally:
+        model.train(was_training)
+    return np.concatenate(rows)
+
+
+def _arguments(settings: FinetuneSettings, sequences: int, passing: Path) -> TrainingArguments:
+    """Return the Trainer's arguments for so many training sequences; it writes into the folder `passing`."""
+    steps_per_epoch = -(-sequences // settings.batch_sequences)
+    return TrainingArguments(
         output_dir=str(passing),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_sequences,
@@ -117,80 +171,6 @@ def finetune(
         disable_tqdm=True,
         seed=settings.seed,
     )
-    progress = _Progress(console, settings.selection)
-    callbacks: list[TrainerCallback] = [progress]
-    if settings.patience is not None:
-        callbacks.append(EarlyStoppingCallback(settings.patience))
-    trainer = _FinetuneTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=_BothStrands(train, settings.seed) if settings.reverse_complement else train,
-        eval_dataset=validation,
-        data_collator=collate,
-        compute_metrics=_scores,
-        callbacks=callbacks,
-        optimizer_settings=settings.optimizer,
-    )
-    trainer.remove_callback(PrinterCallback)
-    try:
-        trainer.train()
-    finally:
-        progress.close()
-    evaluations = [
-        Evaluation(row["epoch"], *(row[f"eval_{name}"] for name in Evaluation._fields[1:]))
-        for row in trainer.state.log_history
-        if "eval_loss" in row
-    ]
-    model.eval().save_pretrained(output)
-    shutil.rmtree(passing, ignore_errors=True)
-    best = max(evaluations, key=lambda evaluation: getattr(evaluation, settings.selection))
-    return Finetuned(model, weights, evaluations, best)
-
-
-@torch.no_grad()
-def predict_probabilities(
-    model: Any, sequences: LabelledSequences, batch_sequences: int = 256
-) -> NDArray[np.float32]:
-    """Return the probability of each class, (n, K); the model's mode is restored."""
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
-    rows = []
-    try:
-        for first in range(0, len(sequences), batch_sequences):
-            ids, mask = pad(sequences.ids[first : first + batch_sequences])
-            inputs = {"input_ids": torch.from_numpy(ids).long().to(device)}
-            if not mask.all():
-                inputs["attention_mask"] = torch.from_numpy(mask).to(device)
-            rows.append(model(**inputs).logits.float().softmax(-1).cpu().numpy())
-    finally:
-        model.train(was_training)
-    return np.concatenate(rows)
-
-
-class _FinetuneTrainer(Trainer):
-    """A Trainer with the published optimiser and schedule."""
-
-    def __init__(self, *args: Any, optimizer_settings: OptimizerSettings, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.optimizer_settings = optimizer_settings
-        self.model_accepts_loss_kwargs = False  # a classifier's loss is the mean over its batch
-
-    def get_decay_parameter_names(self, model: torch.nn.Module) -> list[str]:
-        """Return the parameters with weight decay: matrices and kernels, or all of them as released."""
-        is_released = self.optimizer_settings.decay_protocol == "released"
-        return [name for name, parameter in model.named_parameters() if is_released or parameter.dim() > 1]
-
-    lr_scheduler: Any
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Return the published schedule, per step."""
-        if self.lr_scheduler is None:
-            factor: Callable[[int], float] = lambda step: learning_rate_factor(  # noqa: E731
-                step, num_training_steps, self.optimizer_settings
-            )
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
-            self._created_lr_scheduler = True
-        return self.lr_scheduler
 
 
 class _BothStrands(torch.utils.data.Dataset):

@@ -5,7 +5,6 @@ function of the seed; the loss is divided by the weight of predicted bases over 
 is the published one; a checkpoint appears whole or not at all; validation is scored base by base.
 """
 
-import math
 import os
 import shutil
 import signal
@@ -16,36 +15,21 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, SequentialSampler
-from transformers import Trainer
 from transformers.trainer_utils import rotate_checkpoints
 
 from convnova.data.masking import NO_LABEL
 from convnova.evaluation.masked_lm import score_model, summarise
 from convnova.training.checkpoints import check_finite, flush_to_disk, staging_folder
-from convnova.training.settings import OptimizerSettings
-
-FIRST_LEARNING_RATE = 1e-6
+from convnova.training.optimization import ScheduledTrainer
 
 
-def learning_rate_factor(step: int, total_steps: int, settings: OptimizerSettings) -> float:
-    """Return the learning rate at a step as a share of the highest: linear warm-up, then a cosine."""
-    warmup_steps = math.ceil(settings.warmup_share * total_steps)
-    if step < warmup_steps:
-        first = FIRST_LEARNING_RATE / settings.learning_rate
-        return first + (1 - first) * step / warmup_steps
-    progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
-    return settings.final_share + (1 - settings.final_share) * 0.5 * (1 + math.cos(math.pi * progress))
+class PretrainingTrainer(ScheduledTrainer):
+    """A Trainer for `PretrainingWindows`."""
 
-
-class PretrainingTrainer(Trainer):
-    """A Trainer for `PretrainingWindows`; `optimizer_settings` fixes the optimiser and its schedule."""
-
-    lr_scheduler: Any
     control: Any
 
-    def __init__(self, *args: Any, optimizer_settings: OptimizerSettings, **kwargs: Any):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, data_collator=_as_tensors, **kwargs)
-        self.optimizer_settings = optimizer_settings
 
     def get_train_dataloader(self) -> Any:
         """Return the batches of all steps, in the order of the data set.
@@ -75,21 +59,6 @@ class PretrainingTrainer(Trainer):
             total += (is_labelled if weights is None else weights * is_labelled).sum().to(device)
         # A step without a predicted base has a loss of 0, not 0 / 0.
         return self.accelerator.reduce(total, "sum").clamp(min=torch.finfo(total.dtype).tiny)
-
-    def get_decay_parameter_names(self, model: torch.nn.Module) -> list[str]:
-        """Return the parameters with weight decay: matrices and kernels, or all of them as released."""
-        is_released = self.optimizer_settings.decay_protocol == "released"
-        return [name for name, parameter in model.named_parameters() if is_released or parameter.dim() > 1]
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Return the published schedule, per step."""
-        if self.lr_scheduler is None:
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-                optimizer or self.optimizer,
-                lambda step: learning_rate_factor(step, num_training_steps, self.optimizer_settings),
-            )
-            self._created_lr_scheduler = True
-        return self.lr_scheduler
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Return and log the scores of the validation windows; every process computes the same."""
