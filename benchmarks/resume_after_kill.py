@@ -1,6 +1,6 @@
 """A pretraining run killed with SIGKILL at random moments, against the same run left alone.
 
-Each attempt goes on with `--resume true` until the last is left to finish. The final weights must be the same
+Each attempt goes on with `--resume` until the last is left to finish. The final weights must be the same
 byte for byte, and metrics.csv must hold each step once.
 """
 

@@ -92,5 +92,14 @@ def test_help_names_every_command(capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(["--help"])
     assert end.value.code == 0
-    text = capsys.readouterr().out
-    assert all(name in text for name in cli.COMMANDS)
+    text = " ".join(capsys.readouterr().out.split())
+    for name, command in cli.COMMANDS.items():
+        assert f"{name} {command.help}" in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_resumed"), [([], False), (["--resume"], True), (["--resume", "false"], False)]
+)
+def test_a_switch_needs_no_value(flags, is_resumed):
+    arguments = ["pretrain", "--genome", "g.fa", "--output", "run", *flags, "--epochs", "3"]
+    assert cli.build_parser().parse_args(arguments).pretrain.resume is is_resumed

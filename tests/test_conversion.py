@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from convnova.cli import main
@@ -291,13 +292,22 @@ def test_nothing_is_overwritten_and_a_source_must_exist(tmp_path):
     assert (tmp_path / "ours" / "notes.txt").read_text() == "mine"
 
 
-def test_a_failure_while_writing_leaves_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        RuntimeError("No space left: unexpected pos 64 vs 0"),
+        SafetensorError("IoError(Os { code: 28, No space left on device })"),
+    ],
+    ids=["python", "torch", "safetensors"],
+)
+def test_a_failure_while_writing_leaves_nothing(tmp_path, monkeypatch, error):
     def full_disk(self, folder):
         (Path(folder) / "half.json").write_text("{")
-        raise OSError(28, "No space left on device", str(folder))
+        raise error
 
     monkeypatch.setattr("convnova.model.ConvNovaTokenizer.save_pretrained", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match=r"ours could not be written \(.*No space left.*\); free some space"):
         convert(CASE, tmp_path / "new" / "ours")
     assert names_in(tmp_path / "new") == []
 

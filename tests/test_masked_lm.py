@@ -139,3 +139,14 @@ def test_the_model_is_left_as_it_was(model, windows, fails):
     else:
         score_model(model, windows)
     assert [module.training for module in model.modules()] == modes
+
+
+def test_a_model_that_gives_no_number_cannot_be_scored(windows):
+    class Broken(torch.nn.Linear):
+        def forward(self, input_ids):
+            logits = torch.zeros(*input_ids.shape, 5)
+            logits[0, windows[0]["labels"][0] != NO_LABEL] = math.nan
+            return SimpleNamespace(logits=logits)
+
+    with pytest.raises(InputError, match="gives no number for some bases"):
+        score_model(Broken(1, 1), windows)

@@ -166,7 +166,8 @@ def test_run_folder(finished):
     assert record["settings"]["windows"]["window_bp"] == 64
     assert record["data"]["genome_checksum"].startswith("sha256:")
     assert record["data"]["intervals_checksum"] is None
-    assert set(record["versions"]) >= {"torch", "transformers", "python"}
+    assert record["resolved"] == {"precision": "fp32", "shift_bp": 32}
+    assert set(record["sessions"][0]["versions"]) >= {"torch", "transformers", "python"}
 
 
 def test_metrics_have_each_step_once(finished):

@@ -8,20 +8,30 @@ from convnova.training.pretrain import model_config
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_every_recipe_parses_and_makes_a_model_configuration(recipe):
-    arguments = ["pretrain", "--config", str(recipe), "--genome", "genome.fa", "--output", "run"]
+RECEPTIVE_FIELDS = {"demo": 313, "hg38": 193, "hg38-released": 193, "yeast": 697}
+
+
+def read(recipe: Path):
     parser = build_parser()
-    settings = parser.instantiate_classes(parser.parse_args(arguments)).pretrain
-    assert model_config(settings.model).receptive_field > 0
+    arguments = ["pretrain", "--config", str(recipe), "--genome", "genome.fa", "--output", "run"]
+    return parser.instantiate_classes(parser.parse_args(arguments)).pretrain
 
 
-def test_hg38_recipes_are_the_published_model():
-    for name in ("hg38", "hg38-released"):
-        path = Path(__file__).parent.parent / "recipes" / f"{name}.yaml"
-        parser = build_parser()
-        arguments = ["pretrain", "--config", str(path), "--genome", "hg38.fa", "--output", "run"]
-        settings = parser.instantiate_classes(parser.parse_args(arguments)).pretrain
-        config = model_config(settings.model)
-        assert (config.hidden_size, config.dilations, config.receptive_field) == (128, (1, 1, 1, 4, 16), 193)
-        assert settings.batch_windows == 128 * 6
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_parses_and_makes_its_model(recipe):
+    assert model_config(read(recipe).model).receptive_field == RECEPTIVE_FIELDS[recipe.stem]
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "protocol", "decay", "epochs"),
+    [("hg38", 0.10, "standard", "standard", 400), ("hg38-released", 0.15, "released", "released", 2000)],
+)
+def test_hg38_recipes_are_the_published_training(name, rate, protocol, decay, epochs):
+    settings = read(Path(__file__).parent.parent / "recipes" / f"{name}.yaml")
+    config = model_config(settings.model)
+    assert (config.hidden_size, config.dilations, config.use_ffn) == (128, (1, 1, 1, 4, 16), True)
+    assert (settings.windows.window_bp, settings.batch_windows, settings.epochs) == (1024, 128 * 6, epochs)
+    assert (settings.masking.rate, settings.masking.protocol) == (rate, protocol)
+    optimizer = settings.optimizer
+    assert (optimizer.learning_rate, optimizer.weight_decay, optimizer.decay_protocol) == (1e-3, 0, decay)
+    assert (optimizer.warmup_share, optimizer.final_share, optimizer.max_gradient_norm) == (0.01, 0.1, 1.0)

@@ -106,6 +106,20 @@ def test_automatic_hold_out_of_one_chromosome_is_its_end(tmp_path):
     assert spans == {"train": [(0, 1800)], "validation": [(1800, 1900)], "test": [(1900, 2000)]}
 
 
+def test_automatic_hold_out_of_a_bacterium_is_the_end_of_its_chromosome_not_its_plasmids(tmp_path):
+    sizes = {"chromosome": 10_000, "p1": 300, "p2": 60, "p3": 40}
+    regions = split_regions(fasta(tmp_path, sizes), WindowSettings())
+    assert [str(region) for region in regions["test"]] == ["chromosome:9481-10000"]
+    assert [region.chromosome for region in regions["train"]] == ["p1", "p2", "p3", "chromosome"]
+
+
+def test_automatic_hold_out_of_a_draft_adds_contigs_up(tmp_path):
+    regions = split_regions(fasta(tmp_path, {f"contig{i}": 100 + i for i in range(300)}), WindowSettings())
+    total = sum(region.width for part in regions.values() for region in part)
+    for split in ("validation", "test"):
+        assert 0.025 <= sum(region.width for region in regions[split]) / total <= 0.06
+
+
 def test_split_by_interval_file(genome, tmp_path):
     bed = tmp_path / "s.bed"
     bed.write_text("chrA\t0\t500\ttrain\nchrA\t500\t700\tvalid\nchrB\t0\t640\ttest\nchrA\t100\t400\ttrain\n")

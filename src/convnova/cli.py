@@ -3,6 +3,7 @@
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable
+from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -15,14 +16,16 @@ from convnova.training.settings import PretrainSettings
 
 DESCRIPTION = """DNA foundation models by convolution.
 
-Take a genome, pretrain; take labels, fine-tune and get an honest score; then use the model.
+Take a genome, pretrain a model, and see what it learned beside what counting learns.
 
-  convnova demo
-  convnova pretrain --genome sacCer3.fa.gz --output runs/yeast
-  convnova pretrain --config recipes/yeast.yaml --genome sacCer3.fa.gz --output runs/yeast
-  convnova convert released.ckpt models/released
+  convnova demo                                                    all of it on real yeast, in minutes
+  convnova pretrain --genome sacCer3.fa.gz --output runs/yeast     your genome, published settings
+  convnova pretrain --config recipe.yaml --genome sacCer3.fa.gz --output runs/yeast
+  convnova convert released.ckpt models/released                   weights of the reference code
 
 `convnova COMMAND --help` explains the settings of a command; `--print_config` prints them all as a recipe."""
+
+_SWITCHES = [setting.name for setting in fields(PretrainSettings) if setting.type is bool]
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -56,6 +59,9 @@ def _add_pretrain(parser: ArgumentParser) -> None:
         "--config", action="config", help="recipe (YAML); flags after it change single settings"
     )
     parser.add_class_arguments(PretrainSettings)
+    for action in parser._actions:
+        if action.option_strings and action.dest in _SWITCHES:
+            action.nargs, action.const = "?", True  # --resume is --resume
 
 
 def _run_pretrain(arguments: Namespace) -> None:
@@ -79,10 +85,12 @@ def _add_convert(parser: ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="released checkpoint (a file), or folder of a model")
     parser.add_argument("output", type=Path, help="what to write, the other of the two; must not exist yet")
     parser.add_argument(
-        "--dilation_base", type=int | None, help="d of the schedule 1,1,1,d,d^2,..; default 4"
+        "--dilation_base", type=int | None, help="d of the schedule 1, 1, 1, d, d^2, ...; default 4"
     )
     parser.add_argument("--stacks", type=int | None, help="blocks in a row with the same dilation; default 1")
-    parser.add_argument("--dilations", type=list[int] | None, help="one dilation a block: [1,1,1,4,16]")
+    parser.add_argument(
+        "--dilations", type=list[int] | None, help="one dilation a block, written as [1,1,1,4,16]"
+    )
 
 
 def _run_convert(arguments: Namespace) -> None:
@@ -139,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _end(str(error), EXIT_TERMINATED)
     except KeyboardInterrupt:
         return _end(
-            "stopped by Ctrl-C; a run goes on from its last checkpoint with --resume true", EXIT_INTERRUPTED
+            "stopped by Ctrl-C; a run goes on from its last checkpoint with --resume", EXIT_INTERRUPTED
         )
     return 0
 

@@ -57,7 +57,7 @@ def _from_file(path: Path, genome: Genome) -> dict[Split, list[Interval]]:
 
 
 def _fitting_chromosomes(genome: Genome) -> tuple[list[str], list[str]]:
-    """Return chromosomes for validation and for test, each 2.5 to 15 % of the genome; both empty if there are none.
+    """Return chromosomes for validation and for test, each 2.5 to 15 % of the genome, or none at all.
 
     Those nearest to 5 % come first; small contigs are added up.
     """

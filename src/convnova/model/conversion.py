@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -362,6 +363,12 @@ def _whole_or_not_at_all(output: Path) -> Iterator[Path]:
     try:
         yield staging
         staging.replace(output)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        # A full disk is an OSError to Python, a RuntimeError to torch.save, a SafetensorError to safetensors.
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{output} could not be written ({reason}); free some space, or choose another place"
+        ) from error
     finally:
         if staging.is_dir():
             shutil.rmtree(staging, ignore_errors=True)

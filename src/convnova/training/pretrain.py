@@ -21,7 +21,7 @@ from convnova.genome import Genome, Interval
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.model.presets import preset
 from convnova.model.tokenization_convnova import ConvNovaTokenizer
-from convnova.training.arguments import tracker_callbacks, training_arguments
+from convnova.training.arguments import resolve_precision, tracker_callbacks, training_arguments
 from convnova.training.callbacks import ProgressReport, SaveByTheClock
 from convnova.training.checkpoints import (
     LOCK_NAME,
@@ -31,7 +31,14 @@ from convnova.training.checkpoints import (
     sole_writer,
     staging_folder,
 )
-from convnova.training.record import RECORD_NAME, check_same_run, file_checksum, run_record, write_json
+from convnova.training.record import (
+    RECORD_NAME,
+    check_same_run,
+    file_checksum,
+    keep_record,
+    run_record,
+    write_json,
+)
 from convnova.training.report import describe_run, print_next_steps, print_scores, say
 from convnova.training.settings import ModelSettings, PretrainSettings
 from convnova.training.trainer import PretrainingTrainer
@@ -59,6 +66,8 @@ def pretrain(settings: PretrainSettings) -> list[Summary]:
     """
     console = Console(quiet=not _is_main_process())
     _quiet_libraries()
+    model_config(settings.model)
+    resolve_precision(settings.precision)
     genome = Genome.open(settings.genome, settings.cache)
     checksums = {
         "genome_checksum": genome.checksum,
@@ -112,7 +121,7 @@ def _prepare_output(settings: PretrainSettings, checksums: dict[str, str | None]
     if (output / RECORD_NAME).exists():
         if not settings.resume:
             raise InputError(
-                f"{output} holds another run; go on with it by --resume true, or choose another output folder"
+                f"{output} holds another run; go on with it by --resume, or choose another output folder"
             )
         check_same_run(output, settings, checksums, CHANGEABLE)
         return get_last_checkpoint(output)
@@ -136,7 +145,10 @@ def _windows(
     try:
         table = tile(genome, regions, settings.windows)
     except InputError as error:
-        raise InputError(f"{split}: {error}") from None
+        held_out = [*settings.windows.validation_chromosomes, *settings.windows.test_chromosomes]
+        is_automatic = split != "train" and not held_out and settings.windows.intervals is None
+        hint = "; held out automatically, choose with --windows.validation_chromosomes and test_chromosomes"
+        raise InputError(f"{split}: {error}{hint if is_automatic else ''}") from None
     if split == "train":
         return PretrainingWindows(
             genome, table, settings.windows, settings.masking, settings.seed, settings.epochs
@@ -164,6 +176,7 @@ def _train(
     if _is_main_process():
         remove_incomplete(settings.output)
     arguments = training_arguments(settings, data)
+    precision = resolve_precision(settings.precision)
     set_seed(settings.seed)
     model = ConvNovaForMaskedLM(model_config(settings.model))
     if settings.gradient_checkpointing:
@@ -184,10 +197,11 @@ def _train(
     )
     trainer.remove_callback(PrinterCallback)
     # By now all processes have met, so none of them still looks whether the output folder is empty.
-    if trainer.args.should_save and not (settings.output / RECORD_NAME).exists():
+    if trainer.args.should_save:
         facts: dict[str, Any] = {"genome": genome.path.name} | checksums
         facts |= {split: [str(region) for region in regions[split][:100]] for split in data}
-        write_json(settings.output / RECORD_NAME, run_record(settings, facts, model_facts))
+        resolved = {"precision": precision, "shift_bp": settings.windows.shift_bp}
+        keep_record(settings.output, run_record(settings, facts, model_facts, resolved), checkpoint)
     try:
         trainer.train(resume_from_checkpoint=checkpoint)
     finally:
@@ -196,7 +210,7 @@ def _train(
     if clock.was_terminated:
         raise TerminatedError(
             f"stopped by SIGTERM at step {trainer.state.global_step} of {trainer.state.max_steps}, "
-            f"checkpoint saved in {settings.output}; go on with --resume true"
+            f"checkpoint saved in {settings.output}; go on with --resume"
         )
     if trainer.args.should_save:
         _save_model(trainer, settings.output)

@@ -19,13 +19,28 @@ RECORD_NAME = "run.json"
 _LIBRARIES = ("convnova", "torch", "transformers", "accelerate", "numpy")
 
 
-def run_record(settings: Any, data: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
-    """Return settings resolved, model, data checksums, versions, commit, command and machine."""
+def run_record(
+    settings: Any, data: dict[str, Any], model: dict[str, Any], resolved: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return settings, what defaults became on this machine, model, data checksums, and the session."""
+    made = {"settings": plain(settings), "resolved": resolved or {}, "model": model, "data": data}
+    return made | {"sessions": [_session()]}
+
+
+def keep_record(output: Path, record: dict[str, Any], checkpoint: str | None) -> None:
+    """Write the record of a new run; to that of a run that goes on, add the session and where it begins."""
+    path = output / RECORD_NAME
+    if path.exists():
+        session = record["sessions"][0] | {"resumed_from": Path(checkpoint).name if checkpoint else None}
+        record = json.loads(path.read_text())
+        record["sessions"] = [*record.get("sessions", []), session]
+    write_json(path, record)
+
+
+def _session() -> dict[str, Any]:
+    """Return the command, code and machine of this process; a resumed run has one more of them."""
     return {
         "command": " ".join(["convnova", *sys.argv[1:]]),
-        "settings": plain(settings),
-        "model": model,
-        "data": data,
         "versions": {name: metadata.version(name) for name in _LIBRARIES}
         | {"python": platform.python_version()},
         "commit": source_commit(),
