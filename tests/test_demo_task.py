@@ -3,7 +3,7 @@ import pytest
 
 from convnova.data.labelled import LabelledSequences
 from convnova.demo.evidence import effects_by_kind, new_stops
-from convnova.demo.run import _is_systematic, choose_sequences
+from convnova.demo.mutations import _is_systematic, choose_sequences
 from convnova.demo.task import Site, StartCodons, annotated_starts, in_frame_stops, open_codons, start_codons
 from convnova.errors import InputError
 from convnova.genome import Genome, read_gff3
