@@ -31,6 +31,7 @@ from convnova.training.checkpoints import (
     sole_writer,
     staging_folder,
 )
+from convnova.training.figures import write_learning_curve
 from convnova.training.record import (
     RECORD_NAME,
     check_same_run,
@@ -97,7 +98,8 @@ def _pretrain(
         return []
     tables = _scores(settings, genome, regions, data)
     print_scores(console, tables, settings.masking.rate)
-    print_next_steps(console, settings.output)
+    figure = write_learning_curve(settings.output)
+    print_next_steps(console, settings.output, figure)
     return tables.get("test", tables.get("validation", []))
 
 

@@ -61,8 +61,10 @@ def print_scores(console: Console, tables: dict[str, list[Summary]], masking_rat
         say(console, "median bits: of the windows, which a few repeats do not move as they move the mean")
 
 
-def print_next_steps(console: Console, output: Path) -> None:
-    """Print where the model is, and a first thing to do with it."""
+def print_next_steps(console: Console, output: Path, figure: Path | None) -> None:
+    """Print where the model and its learning curve are, and a first thing to do with it."""
+    if figure is not None:
+        say(console, f"The learning curve is in {figure}.")
     say(
         console,
         f"The model is in {output}, its scores in {output / 'scores.json'}. Ask it for a hidden base:",

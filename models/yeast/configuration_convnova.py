@@ -1,0 +1,179 @@
+"""Configuration of ConvNova: every number that fixes the architecture, checked when it is made.
+
+Source: Bo et al., "Revisiting Convolution Architecture in the Realm of DNA Foundation Models", ICLR 2025,
+arXiv 2502.18538.
+"""
+
+import difflib
+from collections.abc import Sequence
+from inspect import signature
+from typing import Any, Self
+
+from transformers import PretrainedConfig
+
+VOCABULARY = ("A", "C", "G", "T", "N")
+POOLINGS = ("mean", "max", "center")
+STEM_KERNEL_SIZE = 9
+
+AUTO_MAP = {
+    "AutoConfig": "configuration_convnova.ConvNovaConfig",
+    "AutoModel": "modeling_convnova.ConvNovaModel",
+    "AutoModelForMaskedLM": "modeling_convnova.ConvNovaForMaskedLM",
+    "AutoModelForSequenceClassification": "modeling_convnova.ConvNovaForSequenceClassification",
+    "AutoModelForTokenClassification": "modeling_convnova.ConvNovaForTokenClassification",
+}
+"""Which class of the code saved beside a model each Auto class takes; Transformers alone would write one."""
+
+_FOREIGN_KEYS = {
+    # Properties of PretrainedConfig, and what Transformers and its Trainer write into a configuration.
+    *("name_or_path", "num_labels", "output_attentions", "torch_dtype", "model_type", "transformers_version"),
+    *("auto_map", "attn_implementation", "experts_implementation", "quantization_config"),
+    *("tie_word_embeddings", "use_cache", "bos_token_id", "eos_token_id"),
+    *vars(PretrainedConfig()),
+}
+
+
+def paper_dilations(levels: int, base: int, repeats: int = 1) -> tuple[int, ...]:
+    """Return the paper's schedule 1, 1, d, d^2, d^3, ...; each level `repeats` times in a row."""
+    return tuple(base ** max(0, level - 1) for level in range(levels) for _ in range(repeats))
+
+
+def released_dilations(levels: int, base: int, repeats: int = 1) -> tuple[int, ...]:
+    """Return the schedule of the released code 1, 1, 1, d, d^2, ..., at most 1024; levels repeat in a row."""
+    return tuple(min(1024, base ** max(0, level - 2)) for level in range(levels) for _ in range(repeats))
+
+
+class ConvNovaConfig(PretrainedConfig):
+    """Settings of a ConvNova model. The defaults are the published ones for pretraining on hg38.
+
+    Args:
+        hidden_size: channels C of both branches.
+        kernel_size: kernel K of the gated convolutions, odd.
+        dilations: one dilation a block, in order; see `paper_dilations` and `released_dilations`.
+        mlp_expansion: width of the output MLP as a multiple of `hidden_size`.
+        use_ffn: whether each block ends with a pointwise layer on the feature branch.
+        use_final_conv: whether two 1x1 convolutions follow the output MLP.
+        dropout: probability before each gated convolution, on both branches.
+        layer_norm_eps: epsilon of every LayerNorm.
+        pooling: how a sequence classifier sums up positions: mean, max, or center (the middle position).
+        classifier_dropout: probability before the classification layer.
+
+    Raises:
+        ValueError: for an unknown key, or a value with which no such network exists.
+    """
+
+    model_type = "convnova"
+
+    def __init__(
+        self,
+        hidden_size: int = 128,
+        kernel_size: int = 9,
+        dilations: Sequence[int] = (1, 1, 1, 4, 16),
+        mlp_expansion: int = 2,
+        use_ffn: bool = True,
+        use_final_conv: bool = False,
+        dropout: float = 0.0,
+        layer_norm_eps: float = 1e-5,
+        pooling: str = "mean",
+        classifier_dropout: float = 0.0,
+        vocab_size: int = len(VOCABULARY),
+        pad_token_id: int = VOCABULARY.index("N"),
+        **kwargs: Any,
+    ):
+        self.hidden_size = hidden_size
+        self.kernel_size = kernel_size
+        self.dilations = tuple(dilations) if isinstance(dilations, Sequence) else dilations
+        self.mlp_expansion = mlp_expansion
+        self.use_ffn = use_ffn
+        self.use_final_conv = use_final_conv
+        self.dropout = dropout
+        self.layer_norm_eps = layer_norm_eps
+        self.pooling = pooling
+        self.classifier_dropout = classifier_dropout
+        self.vocab_size = vocab_size
+        self.pad_token_id = pad_token_id
+        self._check_keys(kwargs)
+        self._check_values()
+        super().__init__(**{"auto_map": dict(AUTO_MAP), **kwargs})
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Self:
+        """Return the configuration with our settings in `kwargs` changed, checked like all others."""
+        own = signature(cls.__init__).parameters.keys() & kwargs.keys()
+        changes = {name: kwargs.pop(name) for name in own}
+        return super().from_dict(config_dict | changes, **kwargs)
+
+    @property
+    def num_hidden_layers(self) -> int:
+        """Number of gated convolution blocks."""
+        return len(self.dilations)
+
+    @property
+    def receptive_field(self) -> int:
+        """Width in bp of the input window that one output position depends on."""
+        return STEM_KERNEL_SIZE + (self.kernel_size - 1) * sum(self.dilations)
+
+    def _check_keys(self, kwargs: dict[str, Any]) -> None:
+        for key in kwargs:
+            if key not in _FOREIGN_KEYS and not key.startswith("_"):
+                near = difflib.get_close_matches(key, [*vars(self), *_FOREIGN_KEYS], n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"ConvNovaConfig has no setting {key!r}{hint}")
+
+    def _check_values(self) -> None:
+        _require(
+            _is_int(self.hidden_size, 1), "hidden_size must be a whole number of at least 1", self.hidden_size
+        )
+        _require(
+            _is_int(self.kernel_size, 1) and self.kernel_size % 2 == 1,
+            "kernel_size must be odd, so that 'same' padding is equal on both sides and every position keeps "
+            "its place",
+            self.kernel_size,
+        )
+        _require(
+            isinstance(self.dilations, tuple)
+            and len(self.dilations) > 0
+            and all(_is_int(dilation, 1) for dilation in self.dilations),
+            "dilations must be one whole number of at least 1 for each block, and at least one block",
+            self.dilations,
+        )
+        _require(
+            _is_int(self.mlp_expansion, 1),
+            "mlp_expansion must be a whole number of at least 1",
+            self.mlp_expansion,
+        )
+        for name in ("use_ffn", "use_final_conv"):
+            value = getattr(self, name)
+            _require(isinstance(value, bool), f"{name} must be true or false", value)
+        for name in ("dropout", "classifier_dropout"):
+            value = getattr(self, name)
+            _require(_is_number(value) and 0 <= value < 1, f"{name} must be a number in [0, 1)", value)
+        _require(
+            _is_number(self.layer_norm_eps) and self.layer_norm_eps > 0,
+            "layer_norm_eps must be a positive number",
+            self.layer_norm_eps,
+        )
+        _require(self.pooling in POOLINGS, f"pooling must be one of {', '.join(POOLINGS)}", self.pooling)
+        _require(
+            self.vocab_size == len(VOCABULARY),
+            "vocab_size must be 5: A, C, G, T and N, which is also the mask and the padding",
+            self.vocab_size,
+        )
+        _require(
+            self.pad_token_id == VOCABULARY.index("N"),
+            "pad_token_id must be 4, which is N",
+            self.pad_token_id,
+        )
+
+
+def _is_int(value: Any, at_least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _require(is_met: bool, rule: str, given: Any) -> None:
+    if not is_met:
+        raise ValueError(f"{rule}; got {given!r}")
