@@ -427,7 +427,7 @@ def test_full_disk_at_the_final_model(genome, tmp_path, monkeypatch):
     def fail(self, folder):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("convnova.training.pretrain.ConvNovaTokenizer.save_pretrained", fail)
+    monkeypatch.setattr("convnova.training.checkpoints.ConvNovaTokenizer.save_pretrained", fail)
     with pytest.raises(
         InputError, match=r"the model could not be written \(.*No space left on device; .* free there\)"
     ):

@@ -44,6 +44,7 @@ class Steps:
                 self.add(name, kept["seconds"], True)
                 return kept["value"]
             self.console.print(f"  {name}: settings or inputs have changed, so it is done anew")
+            path.unlink()  # before its files change: what is there must not pass for the old result
         began = time.perf_counter()
         value = json.loads(json.dumps(compute()))
         seconds = time.perf_counter() - began

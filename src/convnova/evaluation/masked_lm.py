@@ -8,8 +8,7 @@ W windows, B of them in a batch, L window length in bp.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from convnova.data.masking import NO_LABEL, MaskingSettings
 from convnova.data.windows import PretrainingWindows
 from convnova.errors import InputError
 from convnova.evaluation.markov import Flanks, MarkovModel, base_frequencies, choose_markov, fit_markov
+from convnova.evaluation.mode import evaluating
 from convnova.model.modeling_convnova import COMPLEMENT
 from convnova.sequence import Ids
 
@@ -69,7 +69,7 @@ def score_model(
     """
     device = next(model.parameters()).device
     nats, correct = [], []
-    with _evaluating(model):
+    with evaluating(model):
         for first in range(0, len(windows), batch_windows):
             batch = windows.__getitems__(range(first, min(first + batch_windows, len(windows))))
             ids, labels = (torch.from_numpy(batch[name]).to(device) for name in ("input_ids", "labels"))
@@ -95,18 +95,6 @@ def base_log_probabilities(model: Any, ids: torch.Tensor, both_strands: bool = F
     complement = torch.tensor(COMPLEMENT, device=ids.device)
     opposite = base_log_probabilities(model, complement[ids.flip(1)]).flip(1, 2)
     return torch.logaddexp(log_p, opposite) - math.log(2)
-
-
-@contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode; each of its parts gets its own mode back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, was_training in modes:
-            module.training = was_training
 
 
 def score_counting(log_probabilities: Any, windows: PretrainingWindows) -> BaseScores:

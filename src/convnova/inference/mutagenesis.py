@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convnova.errors import InputError
+from convnova.evaluation.mode import evaluating
 from convnova.sequence import Ids
 
 Score = Callable[[Tensor], Tensor]
@@ -59,9 +60,8 @@ def saturation_mutagenesis(
     if ids.ndim != 1 or not len(ids):
         raise InputError(f"saturation mutagenesis reads one sequence, ids (L,); got shape {ids.shape}")
     positions, bases = np.nonzero(np.arange(4) != ids[:, None])  # substitutions, in reading order
-    device, was_training = next(model.parameters()).device, model.training
-    model.eval()
-    try:
+    device = next(model.parameters()).device
+    with evaluating(model):
         reference = float(
             score(model(input_ids=torch.from_numpy(ids[None]).long().to(device)).logits.float())
         )
@@ -72,8 +72,6 @@ def saturation_mutagenesis(
             mutants[np.arange(len(mutants)), positions[chosen]] = bases[chosen]
             logits = model(input_ids=torch.from_numpy(mutants).long().to(device)).logits.float()
             scores[chosen] = score(logits).cpu().numpy()
-    finally:
-        model.train(was_training)
     effects = np.zeros((len(ids), 4), dtype=np.float32)
     effects[positions, bases] = scores - reference
     return Mutagenesis(ids, reference, effects)

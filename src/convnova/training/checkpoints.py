@@ -13,8 +13,11 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
+from transformers import PreTrainedModel
 
 from convnova.errors import InputError
+from convnova.model.tokenization_convnova import ConvNovaTokenizer
+from convnova.training.weights import WEIGHTS_NAME
 
 STAGING_NAME = "incomplete"
 LOCK_NAME = ".lock"
@@ -68,6 +71,20 @@ def sole_writer(run: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def write_model(model: PreTrainedModel, output: Path) -> None:
+    """Write a model and its tokenizer; its weights come last, so where they are, the model is whole.
+
+    Raises:
+        InputError: when it cannot be written, as on a full disk.
+    """
+    with staging_folder(output, "the model") as staging:
+        model.save_pretrained(staging)
+        ConvNovaTokenizer().save_pretrained(staging)
+        flush_to_disk(staging)
+        for path in sorted(staging.iterdir(), key=lambda path: path.name == WEIGHTS_NAME):
+            path.replace(output / path.name)
 
 
 def flush_to_disk(folder: Path) -> None:

@@ -21,10 +21,11 @@ from transformers.utils import logging as transformers_logging
 from convnova.data.labelled import LabelledSequences, collate, pad
 from convnova.errors import InputError
 from convnova.evaluation.classification import score_classifier
+from convnova.evaluation.mode import evaluating
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
-from convnova.model.tokenization_convnova import ConvNovaTokenizer
 from convnova.sequence import reverse_complement
+from convnova.training.checkpoints import write_model
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.optimization import ScheduledTrainer
 from convnova.training.weights import WeightsReport, load_pretrained
@@ -114,8 +115,7 @@ def finetune(
         for row in trainer.state.log_history
         if "eval_loss" in row
     ]
-    model.eval().save_pretrained(output)
-    ConvNovaTokenizer().save_pretrained(output)
+    write_model(model.eval(), output)
     shutil.rmtree(passing, ignore_errors=True)
     best = max(evaluations, key=lambda evaluation: getattr(evaluation, settings.selection))
     return Finetuned(model, weights, evaluations, best)
@@ -126,18 +126,15 @@ def predict_probabilities(
     model: Any, sequences: LabelledSequences, batch_sequences: int = 256
 ) -> NDArray[np.float32]:
     """Return the probability of each class, (n, K); the model's mode is restored."""
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
+    device = next(model.parameters()).device
     rows = []
-    try:
+    with evaluating(model):
         for first in range(0, len(sequences), batch_sequences):
             ids, mask = pad(sequences.ids[first : first + batch_sequences])
             inputs = {"input_ids": torch.from_numpy(ids).long().to(device)}
             if not mask.all():
                 inputs["attention_mask"] = torch.from_numpy(mask).to(device)
             rows.append(model(**inputs).logits.float().softmax(-1).cpu().numpy())
-    finally:
-        model.train(was_training)
     return np.concatenate(rows)
 
 

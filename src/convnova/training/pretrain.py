@@ -20,17 +20,9 @@ from convnova.evaluation.masked_lm import Summary, compare_with_counting, evalua
 from convnova.genome import Genome, Interval
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.model.presets import preset
-from convnova.model.tokenization_convnova import ConvNovaTokenizer
 from convnova.training.arguments import resolve_precision, tracker_callbacks, training_arguments
 from convnova.training.callbacks import ProgressReport, SaveByTheClock
-from convnova.training.checkpoints import (
-    LOCK_NAME,
-    check_finite,
-    flush_to_disk,
-    remove_incomplete,
-    sole_writer,
-    staging_folder,
-)
+from convnova.training.checkpoints import LOCK_NAME, check_finite, remove_incomplete, sole_writer, write_model
 from convnova.training.figures import write_learning_curve
 from convnova.training.record import (
     RECORD_NAME,
@@ -43,8 +35,8 @@ from convnova.training.record import (
 from convnova.training.report import describe_run, print_next_steps, print_scores, say
 from convnova.training.settings import ModelSettings, PretrainSettings
 from convnova.training.trainer import PretrainingTrainer
+from convnova.training.weights import WEIGHTS_NAME
 
-WEIGHTS_NAME = "model.safetensors"
 SCORES_NAME = "scores.json"
 # Settings that a resumed run may have changed: none of them touches the weights it ends with. What genome
 # and windows.intervals hold is compared by checksum.
@@ -215,19 +207,9 @@ def _train(
             f"checkpoint saved in {settings.output}; go on with --resume"
         )
     if trainer.args.should_save:
-        _save_model(trainer, settings.output)
+        check_finite(trainer.model, trainer.state.global_step)
+        write_model(trainer.model, settings.output)
     trainer.accelerator.end_training()
-
-
-def _save_model(trainer: PretrainingTrainer, output: Path) -> None:
-    """Write the final model; its weights come last, so where they are, the model is whole."""
-    check_finite(trainer.model, trainer.state.global_step)
-    with staging_folder(output, "the model") as staging:
-        trainer.save_model(str(staging))
-        ConvNovaTokenizer().save_pretrained(staging)
-        flush_to_disk(staging)
-        for path in sorted(staging.iterdir(), key=lambda path: path.name == WEIGHTS_NAME):
-            path.replace(output / path.name)
 
 
 def _scores(
