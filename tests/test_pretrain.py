@@ -13,11 +13,11 @@ import torch
 from pretraining import metrics, settings, weights, write_genome
 from rich.console import Console
 from safetensors import SafetensorError
+from transformers import Trainer
 
 from convnova.errors import InputError
 from convnova.evaluation.masked_lm import Summary
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
-from convnova.training import trainer as trainer_module
 from convnova.training.metrics import append_row, cut_back
 from convnova.training.optimization import learning_rate_factor
 from convnova.training.pretrain import model_config, pretrain, read_scores
@@ -383,7 +383,7 @@ def test_broken_weights_are_never_saved(genome, tmp_path):
 def test_full_disk_keeps_the_last_checkpoint(genome, finished, tmp_path, monkeypatch, error):
     """The third checkpoint meets a full disk after half of it is written; the second is gone on from."""
     run, written = tmp_path / "run", []
-    save = trainer_module.Trainer._save_optimizer_and_scheduler
+    save = Trainer._save_optimizer_and_scheduler
 
     def fail_at_the_third(self, folder):
         written.append(folder)
@@ -391,7 +391,7 @@ def test_full_disk_keeps_the_last_checkpoint(genome, finished, tmp_path, monkeyp
             raise error
         save(self, folder)
 
-    monkeypatch.setattr(trainer_module.Trainer, "_save_optimizer_and_scheduler", fail_at_the_third)
+    monkeypatch.setattr(Trainer, "_save_optimizer_and_scheduler", fail_at_the_third)
     with pytest.raises(
         InputError, match=r"checkpoint-3 could not be written \(.*\); what was saved before it is whole"
     ):

@@ -23,7 +23,7 @@ from convnova.model.presets import preset
 from convnova.training.arguments import resolve_precision, tracker_callbacks, training_arguments
 from convnova.training.callbacks import ProgressReport, SaveByTheClock
 from convnova.training.checkpoints import LOCK_NAME, check_finite, remove_incomplete, sole_writer, write_model
-from convnova.training.figures import write_learning_curve
+from convnova.training.figures import FIGURE_NAME, write_learning_curve
 from convnova.training.record import (
     RECORD_NAME,
     check_same_run,
@@ -90,7 +90,9 @@ def _pretrain(
         return []
     tables = _scores(settings, genome, regions, data)
     print_scores(console, tables, settings.masking.rate)
-    figure = write_learning_curve(settings.output)
+    figure = settings.output / FIGURE_NAME
+    if not figure.exists():
+        write_learning_curve(settings.output)
     print_next_steps(console, settings.output, figure)
     return tables.get("test", tables.get("validation", []))
 

@@ -61,9 +61,9 @@ def print_scores(console: Console, tables: dict[str, list[Summary]], masking_rat
         say(console, "median bits: of the windows, which a few repeats do not move as they move the mean")
 
 
-def print_next_steps(console: Console, output: Path, figure: Path | None) -> None:
+def print_next_steps(console: Console, output: Path, figure: Path) -> None:
     """Print where the model and its learning curve are, and a first thing to do with it."""
-    if figure is not None:
+    if figure.exists():  # without matplotlib there is none
         say(console, f"The learning curve is in {figure}.")
     say(
         console,
