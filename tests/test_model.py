@@ -12,6 +12,7 @@ from convnova.model import (
     ConvNovaForMaskedLM,
     ConvNovaForSequenceClassification,
     ConvNovaModel,
+    modeling_convnova,
     paper_dilations,
     preset,
     released_dilations,
@@ -244,3 +245,18 @@ def test_the_alphabet_is_that_of_the_package():
     from convnova.sequence import ALPHABET
 
     assert "".join(VOCABULARY) == ALPHABET
+
+
+@pytest.mark.parametrize("length", [63, 64, 65, 200])
+def test_a_long_sequence_convolved_in_pieces_matches_one_pass(monkeypatch, length):
+    torch.manual_seed(0)
+    convolution = modeling_convnova.SameConv(3, 4, kernel_size=5, dilation=7)
+    outputs, gradients = [], []
+    for longest in (10**9, 64):
+        monkeypatch.setattr(modeling_convnova, "LONGEST_CONVOLUTION_BP", longest)
+        x = torch.randn(2, length, 3, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        out = convolution(x)
+        outputs.append(out)
+        gradients.append(torch.autograd.grad(out.square().sum(), [x, *convolution.parameters()]))
+    torch.testing.assert_close(*outputs, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-4)

@@ -147,7 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _end(str(error), EXIT_TERMINATED)
     except KeyboardInterrupt:
         return _end(
-            "stopped by Ctrl-C; a run goes on from its last checkpoint with --resume", EXIT_INTERRUPTED
+            "stopped by Ctrl-C; a run goes on from its last checkpoint, if it has one, with --resume",
+            EXIT_INTERRUPTED,
         )
     return 0
 

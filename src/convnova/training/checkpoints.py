@@ -83,6 +83,7 @@ def write_model(model: PreTrainedModel, output: Path) -> None:
         model.save_pretrained(staging)
         ConvNovaTokenizer().save_pretrained(staging)
         flush_to_disk(staging)
+        (staging / WEIGHTS_NAME).chmod(0o644)  # safetensors makes it readable to its owner alone
         for path in sorted(staging.iterdir(), key=lambda path: path.name == WEIGHTS_NAME):
             path.replace(output / path.name)
 

@@ -70,4 +70,4 @@ def print_next_steps(console: Console, output: Path, figure: Path) -> None:
         f"The model is in {output}, its scores in {output / 'scores.json'}. Ask it for a hidden base:",
     )
     say(console, "  from transformers import pipeline")
-    say(console, f'  pipeline("fill-mask", "{output}", trust_remote_code=True)("GATTACANGATTACA")')
+    say(console, f'  pipeline("fill-mask", "{output}", trust_remote_code=True)("GATTACANGATTACA", top_k=4)')
