@@ -20,8 +20,8 @@ from convnova.evaluation.masked_lm import Summary
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.training.metrics import append_row, cut_back
 from convnova.training.optimization import learning_rate_factor
-from convnova.training.pretrain import model_config, pretrain, read_scores
-from convnova.training.record import check_same_run
+from convnova.training.pretrain import model_config, pretrain
+from convnova.training.record import check_same_run, read_scores
 from convnova.training.report import score_table
 from convnova.training.settings import OptimizerSettings
 from convnova.training.trainer import PretrainingTrainer

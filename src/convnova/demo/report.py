@@ -22,8 +22,7 @@ from convnova.demo.tables import NEXT_COMMANDS
 from convnova.errors import InputError
 from convnova.genome import Genome
 from convnova.training.figures import learning_curve
-from convnova.training.pretrain import read_scores
-from convnova.training.record import plain
+from convnova.training.record import plain, read_scores
 from convnova.training.settings import PretrainSettings
 
 _LIBRARIES = {"matplotlib": "matplotlib", "sklearn": "scikit-learn", "logomaker": "logomaker"}

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
 
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import ConvNovaConfig, released_dilations
@@ -31,7 +32,6 @@ from convnova.model.modeling_convnova import (
 )
 from convnova.model.tokenization_convnova import ConvNovaTokenizer
 
-WEIGHTS_NAME = "model.safetensors"
 LM_HEAD, DECODER = "model.out_linear", "decoder.0.output_transform"
 RELEASED_BASE, RELEASED_STACKS, RELEASED_EPS = 4, 1, 1e-5
 

@@ -7,13 +7,13 @@ import csv
 import functools
 import importlib.util
 import io
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec
 
 from convnova.evaluation.masked_lm import Summary
+from convnova.training.record import SCORES_NAME, read_scores
 
 P = ParamSpec("P")
 
@@ -122,6 +122,4 @@ def _curves(run: Path) -> tuple[list[tuple[float, float]], list[tuple[float, flo
 
 
 def _validation_scores(run: Path) -> list[Summary]:
-    path = run / "scores.json"
-    content = json.loads(path.read_text()) if path.exists() else {}
-    return [Summary(**row) for row in content.get("validation", [])]
+    return read_scores(run).get("validation", []) if (run / SCORES_NAME).exists() else []

@@ -1,9 +1,7 @@
 """Pretraining: from a genome to a masked language model and its scores on held-out chromosomes."""
 
-import json
 import os
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,9 +24,11 @@ from convnova.training.checkpoints import LOCK_NAME, check_finite, remove_incomp
 from convnova.training.figures import FIGURE_NAME, write_learning_curve
 from convnova.training.record import (
     RECORD_NAME,
+    SCORES_NAME,
     check_same_run,
     file_checksum,
     keep_record,
+    read_scores,
     run_record,
     write_json,
 )
@@ -37,7 +37,6 @@ from convnova.training.settings import ModelSettings, PretrainSettings
 from convnova.training.trainer import PretrainingTrainer
 from convnova.training.weights import WEIGHTS_NAME
 
-SCORES_NAME = "scores.json"
 # Settings that a resumed run may have changed: none of them touches the weights it ends with. What genome
 # and windows.intervals hold is compared by checksum.
 CHANGEABLE = (
@@ -103,12 +102,6 @@ def model_config(settings: ModelSettings) -> Any:
         name: value for name, value in vars(settings).items() if name != "preset" and value is not None
     }
     return preset(settings.preset, **changes)
-
-
-def read_scores(run: Path) -> dict[str, list[Summary]]:
-    """Return the scores that a finished run wrote, by split."""
-    content = json.loads((run / SCORES_NAME).read_text())
-    return {split: [Summary(**row) for row in rows] for split, rows in content.items()}
 
 
 def _prepare_output(settings: PretrainSettings, checksums: dict[str, str | None]) -> str | None:

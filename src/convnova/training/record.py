@@ -14,8 +14,10 @@ from typing import Any
 import torch
 
 from convnova.errors import InputError
+from convnova.evaluation.masked_lm import Summary
 
 RECORD_NAME = "run.json"
+SCORES_NAME = "scores.json"
 _LIBRARIES = ("convnova", "torch", "transformers", "accelerate", "numpy")
 
 
@@ -51,6 +53,12 @@ def _session() -> dict[str, Any]:
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }
+
+
+def read_scores(run: Path) -> dict[str, list[Summary]]:
+    """Return the scores that a finished run wrote, by split."""
+    content = json.loads((run / SCORES_NAME).read_text())
+    return {split: [Summary(**row) for row in rows] for split, rows in content.items()}
 
 
 def plain(settings: Any) -> Any:

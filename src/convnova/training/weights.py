@@ -6,11 +6,11 @@ from typing import NamedTuple
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
 
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import ConvNovaConfig
 
-WEIGHTS_NAME = "model.safetensors"
 HEADS = ("lm_head.", "classifier.")
 """Layers that belong to a task: a new task gets new ones."""
 _ARCHITECTURE = (
