@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from convnova.data.labelled import LabelledSequences
+from convnova.data.packed import pack
 from convnova.demo.evidence import effects_by_kind, new_stops
 from convnova.demo.mutations import _is_systematic, choose_sequences
 from convnova.demo.task import Site, StartCodons, annotated_starts, in_frame_stops, open_codons, start_codons
@@ -54,7 +55,7 @@ def test_starts_are_the_first_coding_base_on_either_strand(genes):
 
 def test_every_window_has_atg_in_its_middle_and_decoys_are_other_places(genome, genes):
     made = start_codons(genome, genes, ["chrI"], FLANK, decoys_per_start=5, seed=0)
-    ids, labels = made.sequences.ids, made.sequences.labels
+    ids, labels = made.sequences.ids.stacked(), made.sequences.labels
     assert ids.shape == (5, 2 * FLANK + 1)
     assert all(decode(row[FLANK : FLANK + 3]) == "ATG" for row in ids)
     places = [(site.position, site.strand) for site in made.sites]
@@ -124,7 +125,7 @@ def test_effects_are_counted_by_kind():
 
 def test_the_sequence_shown_is_chosen_by_its_rule():
     sites = [Site("chrI", 0, "+", name) for name in ("YAL001C", "ACT1", "PGK1", "", "ADH1")]
-    sequences = LabelledSequences(np.zeros((5, 3), dtype=np.uint8), np.array([1, 1, 1, 0, 1]))
+    sequences = LabelledSequences(pack(np.zeros((5, 3), dtype=np.uint8)), np.array([1, 1, 1, 0, 1]))
     test = StartCodons(sites, sequences)
     chance = np.array([0.99, 0.8, 0.9, 1.0, 0.1])
     shown, counted = choose_sequences(test, chance, most=10)

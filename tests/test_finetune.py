@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from convnova.data.labelled import LabelledSequences, collate, pad, without_duplicates
+from convnova.data.packed import pack
 from convnova.errors import InputError
 from convnova.evaluation.classification import score_classifier
 from convnova.model.configuration_convnova import ConvNovaConfig
@@ -30,7 +31,7 @@ def planted(n, seed, length=40):
     for row in np.flatnonzero(labels):
         start = rng.integers(0, length - len(MOTIF))
         ids[row, start : start + len(MOTIF)] = MOTIF
-    return LabelledSequences(ids, labels)
+    return LabelledSequences(pack(ids), labels)
 
 
 SETTINGS = FinetuneSettings(
@@ -171,13 +172,15 @@ def test_labels_outside_the_classes_are_refused(tmp_path):
 def test_padding_invariance(trained):
     model = trained[0].model
     ids = [planted(1, seed, length).ids[0] for seed, length in enumerate((9, 40, 23))]
-    together = predict_probabilities(model, LabelledSequences(ids, np.zeros(3, dtype=int)))
-    alone = [predict_probabilities(model, LabelledSequences([row], np.zeros(1, dtype=int))) for row in ids]
+    together = predict_probabilities(model, LabelledSequences(pack(ids), np.zeros(3, dtype=int)))
+    alone = [
+        predict_probabilities(model, LabelledSequences(pack([row]), np.zeros(1, dtype=int))) for row in ids
+    ]
     np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
 
 
 def test_collation_pads_on_the_right():
-    batch = collate([(encode("ACG"), 1), (encode("T"), 0)])
+    batch = collate([(encode("ACG"), np.int64(1)), (encode("T"), np.int64(0))])
     assert batch["input_ids"].tolist() == [[0, 1, 2], [3, 4, 4]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
     assert batch["labels"].tolist() == [1, 0]
@@ -187,9 +190,9 @@ def test_collation_pads_on_the_right():
 
 def test_duplicates_on_either_strand_are_left_out():
     a, b, c = encode("AACG"), encode("TTTT"), encode("ACCC")
-    train = LabelledSequences(np.stack([a, b, c]), np.array([0, 1, 0]))
-    held_out = LabelledSequences(np.stack([reverse_complement(a), c]), np.array([1, 1]))
-    assert without_duplicates(train, [held_out]).ids.tolist() == [b.tolist()]
+    train = LabelledSequences(pack([a, b, c]), np.array([0, 1, 0]))
+    held_out = LabelledSequences(pack([reverse_complement(a), c]), np.array([1, 1]))
+    assert without_duplicates(train, [held_out]).ids.stacked().tolist() == [b.tolist()]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,7 @@ def test_duplicates_on_either_strand_are_left_out():
 )
 def test_bad_labelled_sequences_are_refused(ids, labels, message):
     with pytest.raises(InputError, match=message):
-        LabelledSequences(ids, np.array(labels, dtype=int))
+        LabelledSequences(pack(ids), np.array(labels, dtype=int))
 
 
 def test_scores_of_several_classes_and_of_one():

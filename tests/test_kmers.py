@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from convnova.data.labelled import LabelledSequences
+from convnova.data.packed import pack
 from convnova.errors import InputError
 from convnova.evaluation.kmers import fit_kmer_classifier, kmer_frequencies
 from convnova.sequence import decode, encode
@@ -37,7 +38,7 @@ def test_k_is_chosen_on_validation():
         for row, label in zip(ids, labels, strict=True):
             for start in rng.permutation(20)[:8] * 2:
                 row[start : start + 2] = encode("AC" if label else "CA")
-        return LabelledSequences(ids, labels)
+        return LabelledSequences(pack(ids), labels)
 
     classifier = fit_kmer_classifier(part(80), part(40), ks=(1, 2))
     assert classifier.k == 2

@@ -1,4 +1,4 @@
-"""Labelled sequences: ids and one class each, and how a batch of them becomes tensors.
+"""Labelled sequences: ids and labels, and how a batch of them becomes tensors.
 
 n sequences, L length in bp, B batch.
 """
@@ -11,44 +11,50 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from convnova.data.packed import PackedSequences
 from convnova.errors import InputError
 from convnova.sequence import Ids, N, reverse_complement
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledSequences:
-    """Sequences and their classes; also a map-style data set of (ids, label).
+    """Sequences and their labels; also a map-style data set of (ids, label).
 
     Raises:
         InputError: when there are none, when numbers of sequences and labels differ, or a sequence is empty.
     """
 
-    ids: Ids | Sequence[Ids]
-    """Ids of each sequence: one array (n, L), or n arrays of their own lengths; uint8."""
-    labels: NDArray[np.integer]
-    """Class of each sequence, counted from 0, (n,)."""
+    ids: PackedSequences
+    """Ids of each sequence."""
+    labels: NDArray[Any]
+    """Class of each sequence counted from 0, (n,) of integers; for regression (n,) or (n, values), and for
+    independent labels 0 or 1 in (n, labels), of float32."""
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.labels):
             raise InputError(f"{len(self.ids)} sequences, but {len(self.labels)} labels; give one label each")
         if not len(self.ids):
             raise InputError("there are no labelled sequences; give at least one")
-        if min(map(len, self.ids)) == 0:
+        if self.ids.lengths.min() == 0:
             raise InputError("a labelled sequence is empty; remove it or give its bases")
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[Ids, int]:
-        return self.ids[index], int(self.labels[index])
+    def __getitem__(self, index: int) -> tuple[Ids, Any]:
+        return self.ids[index], self.labels[index]
 
     @property
     def class_counts(self) -> NDArray[np.int64]:
         """Number of sequences of each class."""
         return np.bincount(self.labels)
 
+    def take(self, indices: NDArray[np.integer] | NDArray[np.bool_]) -> "LabelledSequences":
+        """Return the sequences at some indices, in their order, or where a mask (n,) is true."""
+        return LabelledSequences(self.ids.take(indices), self.labels[indices])
 
-def pad(sequences: Ids | Sequence[Ids]) -> tuple[Ids, NDArray[np.int64]]:
+
+def pad(sequences: Sequence[Ids]) -> tuple[Ids, NDArray[np.int64]]:
     """Return ids padded on the right with N, and the mask that is 1 at real positions; both (B, L)."""
     lengths = np.array([len(sequence) for sequence in sequences])
     mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
@@ -57,12 +63,12 @@ def pad(sequences: Ids | Sequence[Ids]) -> tuple[Ids, NDArray[np.int64]]:
     return ids, mask
 
 
-def collate(examples: Sequence[tuple[Ids, int]]) -> dict[str, torch.Tensor]:
+def collate(examples: Sequence[tuple[Ids, Any]]) -> dict[str, torch.Tensor]:
     """Return the tensors of a batch; sequences of one length need, and get, no attention mask."""
     ids, mask = pad([sequence for sequence, _ in examples])
     batch = {
         "input_ids": torch.from_numpy(ids).long(),
-        "labels": torch.tensor([label for _, label in examples]),
+        "labels": torch.from_numpy(np.stack([label for _, label in examples])),
     }
     return batch if mask.all() else batch | {"attention_mask": torch.from_numpy(mask)}
 
@@ -70,9 +76,7 @@ def collate(examples: Sequence[tuple[Ids, int]]) -> dict[str, torch.Tensor]:
 def without_duplicates(train: LabelledSequences, held_out: Sequence[LabelledSequences]) -> LabelledSequences:
     """Return the training sequences that are not, on either strand, in a held-out part."""
     seen = {_key(ids) for part in held_out for ids in part.ids}
-    kept = [index for index, ids in enumerate(train.ids) if _key(ids) not in seen]
-    ids: Any = train.ids[kept] if isinstance(train.ids, np.ndarray) else [train.ids[index] for index in kept]
-    return LabelledSequences(ids, train.labels[kept])
+    return train.take(np.array([_key(ids) not in seen for ids in train.ids]))
 
 
 def _key(ids: Ids) -> bytes:

@@ -91,8 +91,8 @@ def _score(labels: NDArray[np.integer], chance: NDArray[np.floating]) -> dict[st
 
 
 def _flat(sequences: LabelledSequences) -> NDArray[np.float32]:
-    return one_hot(np.asarray(sequences.ids), 4).reshape(len(sequences), -1)
+    return one_hot(sequences.ids.stacked(), 4).reshape(len(sequences), -1)
 
 
 def _codons(sequences: LabelledSequences) -> NDArray[np.int64]:
-    return open_codons(np.asarray(sequences.ids))[:, None]
+    return open_codons(sequences.ids.stacked())[:, None]

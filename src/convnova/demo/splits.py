@@ -60,5 +60,4 @@ def few_sequences(train: StartCodons, settings: DemoSettings) -> LabelledSequenc
     rng, labels = np.random.default_rng(settings.seed), train.sequences.labels
     wanted = {1: settings.few_starts, 0: settings.few_starts * settings.decoys_per_start}
     drawn = [rng.permutation(np.flatnonzero(labels == label))[:most] for label, most in wanted.items()]
-    chosen = np.concatenate(drawn)
-    return LabelledSequences(np.asarray(train.sequences.ids)[chosen], labels[chosen])
+    return train.sequences.take(np.concatenate(drawn))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convnova.data.labelled import LabelledSequences
+from convnova.data.packed import pack
 from convnova.errors import InputError
 from convnova.genome import Gene, Genome, Interval
 from convnova.sequence import Ids, encode, reverse_complement
@@ -111,7 +112,7 @@ def start_codons(
         )
     ids = np.stack([genome.fetch(site.window(flank_bp)) for site in sites])
     labels = (np.arange(len(sites)) < n_starts).astype(np.int64)
-    return StartCodons(sites, LabelledSequences(ids, labels))
+    return StartCodons(sites, LabelledSequences(pack(ids), labels))
 
 
 def open_codons(ids: Ids) -> NDArray[np.int64]:
