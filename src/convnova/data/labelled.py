@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from convnova.data.duplicates import same_sequence_groups
 from convnova.data.packed import PackedSequences
 from convnova.errors import InputError
-from convnova.sequence import Ids, N, reverse_complement
+from convnova.sequence import Ids, N
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +76,5 @@ def collate(examples: Sequence[tuple[Ids, Any]]) -> dict[str, torch.Tensor]:
 
 def without_duplicates(train: LabelledSequences, held_out: Sequence[LabelledSequences]) -> LabelledSequences:
     """Return the training sequences that are not, on either strand, in a held-out part."""
-    seen = {_key(ids) for part in held_out for ids in part.ids}
-    return train.take(np.array([_key(ids) not in seen for ids in train.ids]))
-
-
-def _key(ids: Ids) -> bytes:
-    """Return the same bytes for a sequence and its reverse complement."""
-    return min(ids.tobytes(), reverse_complement(ids).tobytes())
+    own, *others = same_sequence_groups([train.ids, *(part.ids for part in held_out)])
+    return train.take(~np.isin(own, np.concatenate(others))) if others else train

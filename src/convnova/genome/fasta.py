@@ -33,7 +33,7 @@ def read_fasta(path: Path) -> Iterator[Record]:
             without a name or a sequence, or with the name of an earlier one.
     """
     seen: set[str] = set()
-    for number, (header, sequence) in enumerate(_read(path), start=1):
+    for number, (header, sequence) in enumerate(fasta_records(path), start=1):
         name = header.split(maxsplit=1)[0] if header.strip() else ""
         if not name:
             raise InputError(
@@ -56,8 +56,12 @@ def read_fasta(path: Path) -> Iterator[Record]:
         )
 
 
-def _read(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield header and sequence of each record as dnaio has them."""
+def fasta_records(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the whole header and the sequence of each record, however many there are and whatever they hold.
+
+    Raises:
+        InputError: when the file is missing, is no FASTA, or ends early.
+    """
     # open_threads=0: no helper process, so that errors come from here and nothing outlives a failure.
     with reading(path, "a FASTA file"), dnaio.open(path, fileformat="fasta", open_threads=0) as reader:
         try:

@@ -1,0 +1,168 @@
+"""Tables of sequences or intervals: CSV, TSV and Parquet, with a header or without.
+
+n rows.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from convnova.data.columns import Columns, find_columns, looks_like_dna
+from convnova.data.interval_table import cut_intervals
+from convnova.data.letters import pack_letters
+from convnova.data.read_settings import ReadSettings
+from convnova.data.table import Places, SequenceTable
+from convnova.errors import InputError
+from convnova.genome.bed import SPLIT_WORDS
+
+SEPARATORS = "\t,;"
+
+
+def read_delimited(path: Path, text: str, settings: ReadSettings) -> SequenceTable:
+    """Return the rows of a CSV or TSV file; blank lines are passed over.
+
+    Raises:
+        InputError: when columns are missing or cannot be told apart, or a row is wrong, by its line.
+    """
+    first = text.split("\n", 1)[0].rstrip("\r")
+    separator = next((letter for letter in SEPARATORS if letter in first), ",")
+    cells = [cell.strip().strip('"') for cell in first.split(separator)]
+    given = settings.sequence_column
+    has_header = not any(map(looks_like_dna, cells)) and not (
+        given is not None and given.isdecimal() and given not in cells
+    )
+    frame = _parse(path, text, separator, has_header)
+    numbers = np.arange(len(frame)) + (2 if has_header else 1)
+    frame = frame.rename({name: name.strip() for name in frame.columns})
+    is_blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+    if is_blank.any():
+        frame, numbers = frame.filter(~is_blank), numbers[~is_blank]
+    notes: tuple[str, ...] = ()
+    if not has_header:
+        notes = ("the file has no header; its columns are counted from 1",)
+        if len(frame.columns) > 2 and (given is None or not settings.label_columns):
+            raise InputError(
+                f"{path}: {len(frame.columns)} columns and no header; add one, as in 'sequence,label', or "
+                "give sequence_column and label_columns as numbers, counted from 1"
+            )
+    return table_of(path, frame, "line", numbers, settings, notes)
+
+
+def read_parquet(path: Path, data: bytes, settings: ReadSettings) -> SequenceTable:
+    """Return the rows of a Parquet file; errors count them from 1.
+
+    Raises:
+        InputError: as in `read_delimited`.
+    """
+    try:
+        frame = pl.read_parquet(io.BytesIO(data))
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            f"{path}: not a Parquet file that can be read ({_first_line(error)}); write it again"
+        ) from None
+    return table_of(path, frame, "row", np.arange(len(frame)) + 1, settings)
+
+
+def table_of(
+    path: Path,
+    frame: pl.DataFrame,
+    unit: str,
+    numbers: NDArray[np.int64],
+    settings: ReadSettings,
+    notes: tuple[str, ...] = (),
+) -> SequenceTable:
+    """Return the sequences and labels of n rows.
+
+    Args:
+        path: as errors name it.
+        frame: columns of the file.
+        unit: what `numbers` count.
+        numbers: line or row of each row in the file, (n,).
+        settings: which columns hold what, and the genome for intervals.
+        notes: what is stated already.
+    """
+    if not len(frame):
+        raise InputError(f"{path}: no row in the file; write one sequence a line below the header")
+    columns = find_columns(frame, settings, str(path))
+    places = Places.of_file(path, unit, numbers)
+    intervals = None
+    if columns.sequence is not None:
+        ids, changes = pack_letters(frame[columns.sequence].cast(pl.String), places, settings)
+    elif columns.interval is not None:
+        ids, intervals, changes = cut_intervals(frame, columns.interval, places, settings)
+    else:
+        raise InputError(
+            f"{path}: no column holds sequences, among {', '.join(map(repr, frame.columns))}; "
+            "name it in sequence_column, or give columns chromosome, start, end, strand and a genome"
+        )
+    return SequenceTable(
+        ids,
+        places,
+        source=str(path),
+        names=None if columns.name is None else frame[columns.name].cast(pl.String).fill_null("").to_list(),
+        labels=_stripped(frame.select(columns.labels)) if columns.labels else None,
+        splits=_splits(frame, columns, places),
+        intervals=intervals,
+        columns=tuple(frame.columns),
+        notes=notes + columns.notes + changes,
+    )
+
+
+def _parse(path: Path, text: str, separator: str, has_header: bool) -> pl.DataFrame:
+    """Return all columns as text."""
+    try:
+        frame = pl.read_csv(
+            io.BytesIO(text.encode()), separator=separator, has_header=has_header, infer_schema=False
+        )
+    except pl.exceptions.NoDataError:
+        raise InputError(f"{path}: the file is empty; give one with sequences") from None
+    except pl.exceptions.PolarsError as error:
+        raise InputError(_bad_line(path, text, separator) or _unreadable(path, error)) from None
+    return frame if has_header else frame.rename(dict(zip(frame.columns, _numbers(frame), strict=True)))
+
+
+def _numbers(frame: pl.DataFrame) -> list[str]:
+    return [str(number) for number in range(1, len(frame.columns) + 1)]
+
+
+def _bad_line(path: Path, text: str, separator: str) -> str | None:
+    lines = text.splitlines()
+    columns = lines[0].count(separator) + 1
+    for number, line in enumerate(lines, start=1):
+        if line.count(separator) + 1 > columns:
+            return (
+                f"{path}, line {number}: {line.count(separator) + 1} columns, where the first line has "
+                f"{columns}; separate columns by {separator!r}, and quote a cell that has one in it"
+            )
+    return None
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path}: cannot be read as a table ({_first_line(error)}); give CSV or TSV with one row a line"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]
+
+
+def _stripped(labels: pl.DataFrame) -> pl.DataFrame:
+    return labels.with_columns(pl.col(pl.String).str.strip_chars())
+
+
+def _splits(frame: pl.DataFrame, columns: Columns, places: Places) -> list[str] | None:
+    """Return the split of each row; None where the column holds other words than splits."""
+    if columns.split is None or columns.split in columns.labels:
+        return None
+    words = [word.strip().lower() for word in frame[columns.split].cast(pl.String).fill_null("")]
+    if not set(words) & set(SPLIT_WORDS):
+        return None
+    for row, word in enumerate(words):
+        if word not in SPLIT_WORDS:
+            raise InputError(
+                f"{places.place(row)}: {word!r} (column {columns.split!r}) is no split; "
+                f"write one of {', '.join(SPLIT_WORDS)}"
+            )
+    return [SPLIT_WORDS[word] for word in words]

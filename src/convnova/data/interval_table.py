@@ -1,0 +1,149 @@
+"""Intervals of a table or a BED file, cut from a genome with their strand.
+
+n intervals.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from convnova.data.columns import IntervalColumns
+from convnova.data.packed import PackedSequences, pack
+from convnova.data.read_settings import ReadSettings
+from convnova.data.table import Places
+from convnova.errors import InputError
+from convnova.genome import Genome, Interval
+from convnova.genome.interval import STRANDS
+from convnova.sequence import complement
+
+BED_COLUMNS = ("chromosome", "start", "end", "name", "score", "strand")
+_NO_INTERVALS = ("#", "track ", "track\t", "browser ", "browser\t")
+
+
+class CutIntervals(NamedTuple):
+    """What lies at the intervals."""
+
+    ids: PackedSequences
+    intervals: pl.DataFrame
+    """chromosome, start, end, strand of each; strand is + or -."""
+    notes: tuple[str, ...]
+
+
+def bed_frame(path: Path, text: str) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    """Return the columns of a BED file as text, the first six by their names, and the line of each row.
+
+    Raises:
+        InputError: at a line with fewer columns than the first, or without three.
+    """
+    rows: list[list[str]] = []
+    numbers = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith(_NO_INTERVALS):
+            continue
+        cells = line.split("\t") if "\t" in line else line.split()
+        needed = len(rows[0]) if rows else 3
+        if len(cells) < needed:
+            raise InputError(
+                f"{path}, line {number}: too few columns ({len(cells)}), {needed} are needed; "
+                "write chromosome, start, end, name, score, strand, separated by tabs"
+            )
+        rows.append(cells)
+        numbers.append(number)
+    if not rows:
+        raise InputError(f"{path}: no interval in the file; write one a line: chromosome, start, end")
+    n_columns = len(rows[0])
+    names = [*BED_COLUMNS[:n_columns], *map(str, range(len(BED_COLUMNS) + 1, n_columns + 1))]
+    frame = pl.DataFrame({name: [row[i] for row in rows] for i, name in enumerate(names)})
+    return frame, np.array(numbers)
+
+
+def cut_intervals(
+    frame: pl.DataFrame, columns: IntervalColumns, places: Places, settings: ReadSettings
+) -> CutIntervals:
+    """Return the bases of n intervals, 0-based and half-open; on strand ``-`` the reverse complement.
+
+    Raises:
+        InputError: without a genome, or at the first interval that is wrong or does not lie on it.
+    """
+    if settings.genome is None:
+        raise InputError(
+            f"{places.files[0]}: intervals ({', '.join(columns[:3])}) and no sequences; "
+            "give the FASTA that they lie on as genome, or name the sequence_column"
+        )
+    genome = Genome.open(settings.genome, settings.cache)
+    chromosomes = frame[columns.chromosome].cast(pl.String).str.strip_chars().fill_null("")
+    starts = _whole_numbers(frame[columns.start], "start", places)
+    ends = _whole_numbers(frame[columns.end], "end", places)
+    strands, notes = _strands(frame, columns.strand, places, settings)
+    names = chromosomes.unique(maintain_order=True).to_list()
+    index = chromosomes.replace_strict(names, range(len(names))).to_numpy()
+    sizes = np.array([genome.chromosome_sizes.get(name, -1) for name in names])[index]
+    is_bad = (starts < 0) | (starts >= ends) | (ends > sizes)
+    if is_bad.any():
+        row = int(is_bad.argmax())
+        raise _bad_interval(genome, chromosomes[row], int(starts[row]), int(ends[row]), places.place(row))
+    widths = ends - starts
+    if widths.min() == widths.max():
+        numbers = np.array([genome.index_of(name) for name in names])[index]
+        windows = genome.windows(numbers, starts, int(widths[0])).ids
+        is_minus = strands == "-"
+        windows[is_minus] = complement(windows[is_minus, ::-1])
+        ids = pack(windows)
+    else:
+        rows = zip(chromosomes.to_list(), starts.tolist(), ends.tolist(), strands.tolist(), strict=True)
+        ids = pack(genome.fetch(Interval(*row)) for row in rows)
+    intervals = pl.DataFrame({"chromosome": chromosomes, "start": starts, "end": ends, "strand": strands})
+    return CutIntervals(ids, intervals, (*notes, f"cut from {genome.path.name}, 0-based and half-open"))
+
+
+def _whole_numbers(cells: pl.Series, what: str, places: Places) -> NDArray[np.int64]:
+    text = cells.cast(pl.String).str.strip_chars().fill_null("")
+    is_bad = (~text.str.contains(r"^-?[0-9]{1,18}$")).to_numpy()
+    if is_bad.any():
+        row = int(is_bad.argmax())
+        raise InputError(
+            f"{places.place(row)}: {what} {text[row]!r} is not a whole number; write digits only"
+        )
+    return text.cast(pl.Int64).to_numpy()
+
+
+def _strands(
+    frame: pl.DataFrame, column: str | None, places: Places, settings: ReadSettings
+) -> tuple[NDArray[np.str_], tuple[str, ...]]:
+    """Return + or - for each interval, (n,)."""
+    if column is None:
+        strands = np.full(len(frame), ".")
+    else:
+        strands = np.array(frame[column].cast(pl.String).fill_null("").str.strip_chars().to_list())
+    is_bad = ~np.isin(strands, STRANDS)
+    if is_bad.any():
+        row = int(is_bad.argmax())
+        raise InputError(
+            f"{places.place(row)}: strand {str(strands[row])!r} is not allowed; use one of + - ."
+        )
+    is_open = strands == "."
+    if not is_open.any():
+        return strands, ()
+    row = int(is_open.argmax())
+    if settings.unstranded == "refuse":
+        what = "there is no strand column" if column is None else "the strand is '.'"
+        raise InputError(
+            f"{places.place(row)}: {what}, so the sequence could be either; give + or -, "
+            "or set unstranded to forward"
+        )
+    return np.where(is_open, "+", strands), (f"{is_open.sum():,} intervals without strand are read as +",)
+
+
+def _bad_interval(genome: Genome, chromosome: str, start: int, end: int, place: str) -> InputError:
+    if 0 <= start >= end:
+        return InputError(
+            f"{place}: start {start} is not before end {end}; start is 0-based, end one past the last base"
+        )
+    try:
+        genome.check_inside(Interval(chromosome, start, max(start, end)))
+    except InputError as error:
+        return InputError(f"{place}: {error}")
+    return InputError(f"{place}: {chromosome}, start {start}, end {end} does not lie on {genome.path.name}")

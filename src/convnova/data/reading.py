@@ -1,0 +1,148 @@
+"""Files of sequences, whatever their form, into one table in memory.
+
+    train.csv                       CSV, TSV, Parquet: columns found by name, or given
+    seqs.fa.gz                      FASTA; the label after | where there is one
+    seqs.txt                        one sequence a line
+    peaks.bed, intervals.csv        with a genome
+    train/positive/1.txt ...        a folder for each class, a file for each sequence
+    train/positive.csv.gz ...       a file for each class
+    pos=a.fa.gz,neg=b.fa.gz         the same, spelled out
+    dev.csv,test.csv                several files as one
+
+All plain or gzip.
+"""
+
+import gzip
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from convnova.data.columns import looks_like_dna
+from convnova.data.delimited import SEPARATORS, read_delimited, read_parquet, table_of
+from convnova.data.interval_table import bed_frame
+from convnova.data.letters import crop
+from convnova.data.read_settings import Format, ReadSettings
+from convnova.data.records import LABEL, read_fasta_table, read_folder_table, read_line_table
+from convnova.data.table import SequenceTable, join_tables
+from convnova.errors import InputError
+from convnova.genome.files import reading
+
+__all__ = ["ReadSettings", "SequenceTable", "Source", "read_sequences"]
+
+logger = logging.getLogger(__name__)
+
+Source = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
+"""A file, several files read as one, or a file for each class; also as text (see `read_sequences`)."""
+
+_BED_SUFFIXES = (".bed", ".narrowpeak", ".broadpeak")
+_GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
+
+
+def read_sequences(source: Source, settings: ReadSettings | None = None) -> SequenceTable:
+    """Return the sequences of a file, a folder or several files, with labels where they have any.
+
+    Args:
+        source: one path; several, which are read as one; or a path for each class by its name. As text:
+            ``a.csv``, ``a.csv,b.csv``, ``promoter=pos.fa.gz,other=neg.fa.gz``.
+        settings: what is not to be guessed.
+
+    Raises:
+        InputError: when a file is missing or of no known form, or at the first sequence that is wrong.
+    """
+    settings = settings or ReadSettings()
+    tables = []
+    for name, path in _parts(source):
+        if name is None:
+            tables.append(_read_path(path, settings))
+        else:
+            table = _read_path(path, replace(settings, read_labels=False))
+            tables.append(replace(table, labels=pl.DataFrame({LABEL: [name] * len(table)})))
+    return join_tables(tables)
+
+
+def _parts(source: Source) -> list[tuple[str | None, Path]]:
+    """Return each path, and the class it stands for, if any."""
+    if isinstance(source, Mapping):
+        return [(name, Path(path)) for name, path in source.items()]
+    if isinstance(source, Path):
+        return [(None, source)]
+    if not isinstance(source, str):
+        return [part for each in source for part in _parts(each)]
+    if Path(source).exists() or not ("," in source or "=" in source):
+        return [(None, Path(source))]
+    parts: list[tuple[str | None, Path]] = []
+    for item in source.split(","):
+        name, equals, path = item.strip().rpartition("=")
+        if not path or (equals and not name):
+            raise InputError(f"{source!r}: {item!r} is no file; write class=file,class=file or file,file")
+        parts.append((name.strip() if equals else None, Path(path.strip())))
+    if len({name is None for name, _ in parts}) > 1:
+        raise InputError(f"{source!r}: some files have a class and some have none; give each one, or none")
+    return parts
+
+
+def _read_path(path: Path, settings: ReadSettings) -> SequenceTable:
+    table = _read_folder(path, settings) if path.is_dir() else _read_file(path, settings)
+    cropped, notes = crop(table.ids, table.places, settings)
+    return replace(table, ids=cropped, notes=table.notes + notes)
+
+
+def _read_folder(path: Path, settings: ReadSettings) -> SequenceTable:
+    members = [each for each in sorted(path.iterdir()) if not each.name.startswith(".")]
+    if any(each.is_dir() for each in members):
+        if {each.name for each in members if each.is_dir()} & {"train", "test"}:
+            raise InputError(
+                f"{path}: it holds {', '.join(each.name for each in members)}; give one of these"
+            )
+        return read_folder_table(path, settings)
+    if not members:
+        raise InputError(f"{path}: the folder is empty; put a folder or a file for each class there")
+    by_class = {each.name.removesuffix(".gz").rsplit(".", 1)[0]: each for each in members}
+    if len(by_class) < len(members):
+        raise InputError(f"{path}: two of its files have the name of one class; give each class one file")
+    table = read_sequences(by_class, settings)
+    return replace(table, source=str(path), notes=(f"each file of {path.name} is a class", *table.notes))
+
+
+def _read_file(path: Path, settings: ReadSettings) -> SequenceTable:
+    with reading(path, "a file of sequences"):
+        data = path.read_bytes()
+        if data.startswith(_GZIP):
+            data = gzip.decompress(data)
+        form = settings.format or _format(path, data)
+        text = "" if form == "parquet" else data.decode("utf-8-sig")
+    if form == "parquet":
+        return read_parquet(path, data, settings)
+    if form == "fasta":
+        return read_fasta_table(path, settings)
+    if form == "lines":
+        return read_line_table(path, text, settings)
+    if form == "bed":
+        frame, numbers = bed_frame(path, text)
+        return table_of(path, frame, "line", numbers, settings)
+    if form == "folder":
+        raise InputError(f"{path}: format is folder, but this is a file; give the folder")
+    return read_delimited(path, text, settings)
+
+
+def _format(path: Path, data: bytes) -> Format:
+    """Return the form of a file, from its first bytes, its first line and its name."""
+    if data.startswith(_PARQUET):
+        return "parquet"
+    if data.startswith(_ZIP):
+        raise InputError(f"{path}: an archive or an Excel workbook; save the sheet as CSV and give that")
+    head = data[: 1 << 20].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not head:
+        raise InputError(f"{path}: the file is empty; give one with sequences")
+    first = head.split(b"\n", 1)[0].decode("utf-8", errors="replace").strip()
+    if first.startswith((">", ";")):
+        return "fasta"
+    if path.name.lower().removesuffix(".gz").endswith(_BED_SUFFIXES):
+        return "bed"
+    if first.startswith("@"):
+        raise InputError(f"{path}: this looks like FASTQ or SAM; convert it to FASTA")
+    has_columns = any(separator in first for separator in SEPARATORS)
+    return "lines" if looks_like_dna(first) and not has_columns else "table"

@@ -1,0 +1,102 @@
+"""Files that hold sequences and little else: FASTA, one sequence a line, a folder of files for each class.
+
+n sequences.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from convnova.data.letters import pack_letters
+from convnova.data.read_settings import ReadSettings
+from convnova.data.table import Places, SequenceTable
+from convnova.errors import InputError
+from convnova.genome.fasta import fasta_records
+from convnova.genome.files import reading
+
+LABEL = "label"
+"""What the label column is called where the file does not name one."""
+
+
+def read_fasta_table(path: Path, settings: ReadSettings) -> SequenceTable:
+    """Return the records of a FASTA file; names need not differ.
+
+    The label is what follows the last ``|`` of the header, as in the Nucleotide Transformer benchmark's
+    ``>chr1_100_200|1``; a header without one has none.
+
+    Raises:
+        InputError: when the file is no FASTA, or at the first record whose sequence is wrong.
+    """
+    records = list(fasta_records(path))
+    if not records:
+        raise InputError(f"{path}: the file has no FASTA record; a record is a line '>name' and its letters")
+    headers = [header.strip() for header, _ in records]
+    places = Places.of_file(path, "record", np.arange(len(records)) + 1)
+    ids, notes = pack_letters(
+        pl.Series([letters for _, letters in records], dtype=pl.String), places, settings
+    )
+    parts = [header.rpartition("|") for header in headers]
+    has_labels = settings.read_labels and any(bar and label.strip() for _, bar, label in parts)
+    if has_labels:
+        notes = (*notes, "labels are what follows the last | of each header")
+    return SequenceTable(
+        ids,
+        places,
+        source=str(path),
+        names=[
+            name if has_labels and bar else header
+            for header, (name, bar, _) in zip(headers, parts, strict=True)
+        ],
+        labels=pl.DataFrame({LABEL: [label.strip() if bar else None for _, bar, label in parts]})
+        if has_labels
+        else None,
+        notes=notes,
+    )
+
+
+def read_line_table(path: Path, text: str, settings: ReadSettings) -> SequenceTable:
+    """Return the sequences of a file that has one a line; blank lines are passed over.
+
+    Raises:
+        InputError: at the first line that is no sequence.
+    """
+    lines = pl.Series(text.splitlines(), dtype=pl.String).str.strip_chars()
+    is_used = (lines != "").to_numpy()
+    places = Places.of_file(path, "line", np.flatnonzero(is_used) + 1)
+    ids, notes = pack_letters(lines.filter(is_used), places, settings)
+    return SequenceTable(ids, places, source=str(path), notes=("one sequence a line", *notes))
+
+
+def read_folder_table(folder: Path, settings: ReadSettings) -> SequenceTable:
+    """Return the sequences of a folder that has a folder for each class and in it a file for each sequence.
+
+    This is the form in which Genomic Benchmarks keeps its data. Line ends within a file are dropped.
+
+    Raises:
+        InputError: when a class has no file, or at the first file whose sequence is wrong.
+    """
+    files, labels, texts = [], [], []
+    for class_folder in sorted(each for each in folder.iterdir() if each.is_dir()):
+        members = sorted(file for file in class_folder.iterdir() if file.is_file() and not _is_hidden(file))
+        if not members:
+            raise InputError(
+                f"{class_folder}: no file in it; put one file for each sequence of the class there"
+            )
+        for file in members:
+            with reading(file, "a file with one sequence"):
+                lines = file.read_text(encoding="utf-8-sig").splitlines()
+            texts.append("".join(line for line in lines if not line.startswith(">")))
+        files += members
+        labels += [class_folder.name] * len(members)
+    places = Places(tuple(map(str, files)), "", np.arange(len(files)), np.ones(len(files), dtype=np.int64))
+    ids, notes = pack_letters(pl.Series(texts, dtype=pl.String), places, settings)
+    names = [f"{file.parent.name}/{file.stem}" for file in files]
+    note = f"each folder of {folder.name} is a class"
+    return SequenceTable(
+        ids, places, str(folder), names, labels=pl.DataFrame({LABEL: labels}), notes=(note, *notes)
+    )
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".")

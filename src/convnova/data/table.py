@@ -1,0 +1,144 @@
+"""What every reader returns: sequences, the labels as they were written, and where each of them stands.
+
+n sequences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from convnova.data.packed import PackedSequences, join
+from convnova.errors import InputError
+
+
+class Places(NamedTuple):
+    """Where each of n sequences stands, so that an error can say it."""
+
+    files: tuple[str, ...]
+    """The files, as errors name them."""
+    unit: str
+    """What is counted in a file: ``line``, ``record``, ``row``; empty where a file is one sequence."""
+    file: NDArray[np.int64]
+    """For each sequence its place in `files`, (n,)."""
+    number: NDArray[np.int64]
+    """For each sequence its line or record in that file, counted from 1, (n,)."""
+
+    @classmethod
+    def of_file(cls, file: object, unit: str, numbers: NDArray[np.int64]) -> "Places":
+        """Return the places of the sequences of one file."""
+        return cls((str(file),), unit, np.zeros(len(numbers), dtype=np.int64), numbers)
+
+    def place(self, index: int) -> str:
+        """Return the words for one sequence: ``train.csv, line 17``."""
+        file = self.files[self.file[index]]
+        return f"{file}, {self.unit} {self.number[index]}" if self.unit else file
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceTable:
+    """Sequences as they were read from one file or several."""
+
+    ids: PackedSequences
+    """Ids of the n sequences."""
+    places: Places
+    """Where each of them stands."""
+    source: str
+    """File or files, as errors name them."""
+    names: list[str] | None = None
+    """Name of each sequence, where the file has names."""
+    labels: pl.DataFrame | None = None
+    """Label columns as they were read, n rows; None where there are none."""
+    splits: list[str] | None = None
+    """``train``, ``validation`` or ``test`` for each sequence, where a column says so."""
+    intervals: pl.DataFrame | None = None
+    """chromosome, start, end, strand of each sequence, 0-based and half-open, where a genome was read."""
+    columns: tuple[str, ...] = ()
+    """All columns of the file, where it has columns."""
+    notes: tuple[str, ...] = ()
+    """What was guessed, changed or left out, one sentence each."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def place(self, index: int) -> str:
+        """Return where a sequence stands: ``train.csv, line 17``, with its name where it has one."""
+        name = f" ({self.names[index]})" if self.names and self.names[index] and self.places.unit else ""
+        return self.places.place(index) + name
+
+    def take(self, indices: NDArray[np.integer] | NDArray[np.bool_]) -> "SequenceTable":
+        """Return the sequences at some indices, in their order, or where a mask (n,) is true."""
+        rows = np.arange(len(self))[indices]
+        return replace(
+            self,
+            ids=self.ids.take(rows),
+            places=self.places._replace(file=self.places.file[rows], number=self.places.number[rows]),
+            names=None if self.names is None else [self.names[row] for row in rows],
+            labels=None if self.labels is None else self.labels[rows],
+            splits=None if self.splits is None else [self.splits[row] for row in rows],
+            intervals=None if self.intervals is None else self.intervals[rows],
+        )
+
+
+def join_tables(tables: Sequence[SequenceTable]) -> SequenceTable:
+    """Return the sequences of all tables, one table after another.
+
+    Raises:
+        InputError: when some have labels and others have none, or their label columns differ.
+    """
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    for table in tables[1:]:
+        if _label_columns(table) != _label_columns(first):
+            raise InputError(
+                f"{table.source}: its labels are {_label_columns(table)}, those of {first.source} are "
+                f"{_label_columns(first)}; files that are read together need the same label columns"
+            )
+    begins = np.cumsum([0] + [len(table.places.files) for table in tables[:-1]])
+    units = {table.places.unit for table in tables}
+    places = Places(
+        tuple(file for table in tables for file in table.places.files),
+        units.pop() if len(units) == 1 else "sequence",
+        np.concatenate([table.places.file + begin for table, begin in zip(tables, begins, strict=True)]),
+        np.concatenate([table.places.number for table in tables]),
+    )
+    return SequenceTable(
+        join([table.ids for table in tables]),
+        places,
+        source=", ".join(table.source for table in tables),
+        names=_joined([table.names for table in tables]),
+        labels=None
+        if first.labels is None
+        else pl.concat([t.labels for t in tables if t.labels is not None]),
+        splits=_joined([table.splits for table in tables]),
+        intervals=_stacked([table.intervals for table in tables]),
+        columns=first.columns,
+        notes=tuple(shared_notes({table.source: table.notes for table in tables})),
+    )
+
+
+def _label_columns(table: SequenceTable) -> str:
+    return "none" if table.labels is None else ", ".join(table.labels.columns)
+
+
+def _shared_notes(tables: Sequence[SequenceTable]) -> tuple[str, ...]:
+    """Return the notes of all files once, and those of some with the name of the file."""
+    common = set(tables[0].notes).intersection(*(table.notes for table in tables))
+    named = (
+        note if note in common else f"{table.source}: {note}" for table in tables for note in table.notes
+    )
+    return tuple(dict.fromkeys(named))
+
+
+def _joined(parts: Sequence[list[str] | None]) -> list[str] | None:
+    known = [part for part in parts if part is not None]
+    return [word for part in known for word in part] if len(known) == len(parts) else None
+
+
+def _stacked(parts: Sequence[pl.DataFrame | None]) -> pl.DataFrame | None:
+    known = [part for part in parts if part is not None]
+    return pl.concat(known) if len(known) == len(parts) else None
