@@ -85,25 +85,24 @@ def find_columns(frame: pl.DataFrame, settings: ReadSettings, source: str) -> Co
             notes.append(f"column {sequence!r} holds the sequences")
 
     split = next(iter(named(SPLIT_COLUMNS)), None)
-    name = settings.name_column or next((word for word in named(NAME_WORDS) if word != sequence), None)
-    if settings.name_column is not None:
-        _check_known(settings.name_column, names, "name_column", source)
-    if not settings.read_labels:
-        labels: tuple[str, ...] = ()
-    elif settings.label_columns:
+    identifier = settings.name_column
+    if identifier is not None:
+        _check_known(identifier, names, "name_column", source)
+    else:
+        identifier = next((name for name in named(NAME_WORDS) if name != sequence), None)
+    labels: tuple[str, ...] = ()
+    if settings.read_labels and settings.label_columns:
         for column in settings.label_columns:
             _check_known(column, names, "label_columns", source)
         labels = tuple(settings.label_columns)
-    else:
-        used = {sequence, split, name, *(interval or ())}
-        labels = _labels(names, named, used, source)
+    elif settings.read_labels:
+        labels = _labels(names, named, {sequence, split, identifier, *(interval or ())}, source)
         if labels:
-            many = "columns" if len(labels) > 1 else "column"
-            holds = "hold" if len(labels) > 1 else "holds"
-            notes.append(f"{many} {', '.join(map(repr, labels))} {holds} the labels")
-    if name in labels:
-        name = None
-    return Columns(sequence, labels, name, split, interval, tuple(notes))
+            many = "columns {} hold" if len(labels) > 1 else "column {} holds"
+            notes.append(many.format(", ".join(map(repr, labels))) + " the labels")
+    if identifier in labels:
+        identifier = None
+    return Columns(sequence, labels, identifier, split, interval, tuple(notes))
 
 
 def _labels(names: list[str], named: Named, used: set[str | None], source: str) -> tuple[str, ...]:

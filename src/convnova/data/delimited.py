@@ -102,7 +102,7 @@ def table_of(
         ids,
         places,
         source=str(path),
-        names=None if columns.name is None else frame[columns.name].cast(pl.String).fill_null("").to_list(),
+        names=None if columns.name is None else _names(frame[columns.name]),
         labels=_stripped(frame.select(columns.labels)) if columns.labels else None,
         splits=_splits(frame, columns, places),
         intervals=intervals,
@@ -146,6 +146,10 @@ def _unreadable(path: Path, error: Exception) -> str:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0]
+
+
+def _names(cells: pl.Series) -> list[str]:
+    return cells.cast(pl.String).fill_null("").str.strip_chars().to_list()
 
 
 def _stripped(labels: pl.DataFrame) -> pl.DataFrame:

@@ -146,7 +146,8 @@ def _n_bases(part: LabelledSequences) -> NDArray[np.int64]:
 
 
 def _rows(is_other: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return is_other.reshape(len(is_other), -1).any(axis=1)
+    """Return which sequences differ in any of their labels, (n,)."""
+    return np.asarray(np.any(is_other, axis=tuple(range(1, is_other.ndim))))
 
 
 def _differing(

@@ -3,7 +3,7 @@
 n sequences.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -125,13 +125,11 @@ def _label_columns(table: SequenceTable) -> str:
     return "none" if table.labels is None else ", ".join(table.labels.columns)
 
 
-def _shared_notes(tables: Sequence[SequenceTable]) -> tuple[str, ...]:
-    """Return the notes of all files once, and those of some with the name of the file."""
-    common = set(tables[0].notes).intersection(*(table.notes for table in tables))
-    named = (
-        note if note in common else f"{table.source}: {note}" for table in tables for note in table.notes
-    )
-    return tuple(dict.fromkeys(named))
+def shared_notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the notes that all files share once, and the others with the name of their file."""
+    common = set.intersection(*(set(each) for each in notes.values()))
+    named = (note if note in common else f"{name}: {note}" for name, each in notes.items() for note in each)
+    return list(dict.fromkeys(named))
 
 
 def _joined(parts: Sequence[list[str] | None]) -> list[str] | None:
