@@ -46,8 +46,8 @@ class Reference(NamedTuple):
     """Its name."""
     organism: str
     """Whose genome it is."""
-    prefix: str
-    """What the interval files write before the chromosome names of the FASTA behind `url`."""
+    sizes_bp: str
+    """Length of some of its chromosomes, ``chr1:248956422``, by which it is told from other assemblies."""
     url: str
     """The FASTA that the set's authors used."""
     note: str
