@@ -63,7 +63,10 @@ def read_parquet(path: Path, data: bytes, settings: ReadSettings) -> SequenceTab
         raise InputError(
             f"{path}: not a Parquet file that can be read ({_first_line(error)}); write it again"
         ) from None
-    return table_of(path, frame, "row", np.arange(len(frame)) + 1, settings)
+    lists = pl.col(pl.List(pl.String))
+    frame = frame.with_columns(lists.list.join(";"))  # several labels of a sequence
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    return table_of(path, frame.drop(nested), "row", np.arange(len(frame)) + 1, settings)
 
 
 def table_of(

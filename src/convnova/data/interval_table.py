@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from convnova.data.columns import IntervalColumns
 from convnova.data.packed import PackedSequences, pack
 from convnova.data.read_settings import ReadSettings
-from convnova.data.table import Places
+from convnova.data.table import Places, counted
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.interval import STRANDS
@@ -134,7 +134,9 @@ def _strands(
             f"{places.place(row)}: {what}, so the sequence could be either; give + or -, "
             "or set unstranded to forward"
         )
-    return np.where(is_open, "+", strands), (f"{is_open.sum():,} intervals without strand are read as +",)
+    n_open = int(is_open.sum())
+    note = f"{counted(n_open, 'interval')} without strand {'is' if n_open == 1 else 'are'} read as +"
+    return np.where(is_open, "+", strands), (note,)
 
 
 def _bad_interval(genome: Genome, chromosome: str, start: int, end: int, place: str) -> InputError:

@@ -22,7 +22,7 @@ Kind = Literal["single-label", "multi-label", "regression"]
 SEPARATOR = ";"
 """Between the names in one column of several labels."""
 
-_MISSING = ("", "na", "n/a", "nan", "null", "none")
+_MISSING = ("", "na", "n/a", "nan", "null")
 _PROBLEM_TYPES = {
     "single-label": "single_label_classification",
     "multi-label": "multi_label_classification",

@@ -10,7 +10,7 @@ import polars as pl
 
 from convnova.data.packed import PackedSequences
 from convnova.data.read_settings import ReadSettings
-from convnova.data.table import Places
+from convnova.data.table import Places, counted
 from convnova.errors import InputError
 from convnova.sequence import IUPAC_AMBIGUOUS, encode
 
@@ -56,10 +56,10 @@ def pack_letters(letters: pl.Series, places: Places, settings: ReadSettings) -> 
         shown = ", ".join(f"{letter} {count:,}" for letter, count in found.items() if count)
         if settings.ambiguous == "refuse":
             raise InputError(
-                f"{places.place(int(rows[0]))}: IUPAC ambiguity codes ({shown} in all); replace them, "
+                f"{places.place(int(rows[0]))}: IUPAC ambiguity codes ({shown}); replace them, "
                 "or set ambiguous to as-n"
             )
-        notes.append(f"IUPAC ambiguity codes ({shown}) in {len(np.unique(rows)):,} sequences became N")
+        notes.append(f"IUPAC ambiguity codes ({shown}) in {counted(len(np.unique(rows)))} became N")
     return Packed(PackedSequences(ids, offsets), tuple(notes))
 
 
@@ -106,13 +106,16 @@ def crop(ids: PackedSequences, places: Places, settings: ReadSettings) -> Packed
     if settings.too_long == "refuse":
         row = int(is_long.argmax())
         raise InputError(
-            f"{places.place(row)}: the sequence has {lengths[row]:,} bp, at most {longest:,} are allowed "
-            f"({is_long.sum():,} are longer); raise max_length_bp, or set too_long to keep-center"
+            f"{places.place(row)}: the sequence has {lengths[row]:,} bp, at most {longest:,} are "
+            f"allowed ({is_long.sum():,} of {len(ids):,} are longer); raise max_length_bp, "
+            "or set too_long to keep-center"
         )
     spare = np.maximum(lengths - longest, 0)
     dropped = {"keep-start": np.zeros_like(spare), "keep-center": spare // 2, "keep-end": spare}
     offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, longest))])
     begins = ids.offsets[:-1] + dropped[settings.too_long]
     shift = np.repeat(begins - offsets[:-1], np.diff(offsets))
-    note = f"{is_long.sum():,} sequences were cropped to {longest:,} bp ({settings.too_long})"
+    n_long = int(is_long.sum())
+    verb = "was" if n_long == 1 else "were"
+    note = f"{counted(n_long)} {verb} cropped to {longest:,} bp ({settings.too_long})"
     return Packed(PackedSequences(ids.codes[np.arange(offsets[-1]) + shift], offsets), (note,))

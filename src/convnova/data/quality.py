@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from convnova.data.duplicates import same_sequence_groups
 from convnova.data.label_scheme import LabelScheme
 from convnova.data.labelled import LabelledSequences
+from convnova.data.table import counted
 from convnova.sequence import N
 
 _BINS, _SHUFFLES, _MARGIN = 10, 20, 0.05
@@ -67,9 +68,9 @@ class QualityReport:
             if count:
                 other = self.shared_conflicts[pair]
                 with_other = f", {other:,} with another label" if other else ""
-                shown.append(f"{pair} share {count:,} sequences (either strand){with_other}")
+                shown.append(f"{pair} share {counted(count)} (either strand){with_other}")
         for name, count in self.removed.items():
-            shown.append(f"{count:,} sequences were removed from {name}: a held-out part has them too")
+            shown.append(f"removed from {name}: {counted(count)} that a held-out part has too")
         if len(self.parts) > 1 and not any(self.shared.values()):
             shown.append("no sequence is in two parts, on either strand")
         return shown + [f"look: {warning}" for warning in self.warnings]
@@ -170,16 +171,15 @@ def _part_warnings(
     warnings = []
     for name, quality in qualities.items():
         if quality.conflicts:
-            warnings.append(f"{quality.conflicts:,} sequences of {name} have more than one label")
-        if quality.all.n_share > _MANY_N or quality.mostly_n:
-            warnings.append(
-                f"{quality.all.n_share:.1%} of the bases of {name} are N, {quality.mostly_n:,} sequences are "
-                "more than half N"
-            )
+            warnings.append(f"{name} has {counted(quality.conflicts)} with more than one label")
+        if quality.all.n_share > _MANY_N:
+            warnings.append(f"{quality.all.n_share:.1%} of the bases of {name} are N")
+        if quality.mostly_n:
+            warnings.append(f"{name} has {counted(quality.mostly_n)} of more than half N")
         for label in scheme.names if scheme.kind != "regression" else ():
             count = quality.classes[label].sequences if label in quality.classes else 0
             if count < _SCARCE or count < _RARE * quality.all.sequences:
-                warnings.append(f"{name} has {count:,} sequences of {label!r}, of {quality.all.sequences:,}")
+                warnings.append(f"{name} has {counted(count)} of {label!r}, of {quality.all.sequences:,}")
         if scheme.kind == "single-label" and name == "train":
             for what, values in (
                 ("length", parts[name].ids.lengths),
@@ -198,10 +198,10 @@ def _pair_warnings(qualities: Mapping[str, PartQuality]) -> list[str]:
     train, warnings = qualities["train"].all, []
     for name, quality in qualities.items():
         other = quality.all
-        if other.sequences > train.sequences:
-            warnings.append(
-                f"{name} is larger than train ({other.sequences:,} to {train.sequences:,}): swapped?"
-            )
+        # What was drawn from train for validation counts as train when test is compared with it.
+        known = sum(part.all.sequences for rest, part in qualities.items() if rest not in (name, "test"))
+        if other.sequences > known and name != "train":
+            warnings.append(f"{name} is larger than train ({other.sequences:,} to {known:,}): swapped?")
         if other.shortest_bp > train.longest_bp or other.longest_bp < train.shortest_bp:
             warnings.append(
                 f"sequences of {name} have {_bp(other)}, those of train {_bp(train)}: cut in another way?"
@@ -237,7 +237,7 @@ def _part_line(name: str, part: PartQuality) -> str:
     extras = [f"{part.all.n_share:.2%} N"] if part.all.n_share else []
     extras += [f"{part.repeats:,} repeat an earlier one"] if part.repeats else []
     facts = "; ".join(filter(None, [classes + more, *extras]))
-    return f"{name}: {part.all.sequences:,} sequences of {_bp(part.all)}{': ' + facts if facts else ''}"
+    return f"{name}: {counted(part.all.sequences)} of {_bp(part.all)}{': ' + facts if facts else ''}"
 
 
 def _bp(summary: Summary) -> str:

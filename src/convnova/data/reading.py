@@ -121,11 +121,22 @@ def _read_file(path: Path, settings: ReadSettings) -> SequenceTable:
     if form == "lines":
         return read_line_table(path, text, settings)
     if form == "bed":
-        frame, numbers = bed_frame(path, text)
-        return table_of(path, frame, "line", numbers, settings)
+        return _read_bed(path, text, settings)
     if form == "folder":
         raise InputError(f"{path}: format is folder, but this is a file; give the folder")
     return read_delimited(path, text, settings)
+
+
+def _read_bed(path: Path, text: str, settings: ReadSettings) -> SequenceTable:
+    """Return the intervals of a BED file; names that come twice and more on average are labels."""
+    frame, numbers = bed_frame(path, text)
+    labels = settings.label_columns
+    notes: tuple[str, ...] = ()
+    if not labels and "name" in frame.columns and 2 * frame["name"].n_unique() <= len(frame):
+        labels, notes = ("name",), ("column 'name' holds the labels",)
+    has_labels = settings.read_labels and bool(labels)
+    settings = replace(settings, label_columns=labels, read_labels=has_labels)
+    return table_of(path, frame, "line", numbers, settings, notes if has_labels else ())
 
 
 def _format(path: Path, data: bytes) -> Format:

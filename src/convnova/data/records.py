@@ -89,7 +89,9 @@ def read_folder_table(folder: Path, settings: ReadSettings) -> SequenceTable:
             texts.append("".join(line for line in lines if not line.startswith(">")))
         files += members
         labels += [class_folder.name] * len(members)
-    places = Places(tuple(map(str, files)), "", np.arange(len(files)), np.ones(len(files), dtype=np.int64))
+    places = Places(
+        tuple(map(str, files)), ("",) * len(files), np.arange(len(files)), np.ones(len(files), dtype=np.int64)
+    )
     ids, notes = pack_letters(pl.Series(texts, dtype=pl.String), places, settings)
     names = [f"{file.parent.name}/{file.stem}" for file in files]
     note = f"each folder of {folder.name} is a class"

@@ -20,8 +20,8 @@ class Places(NamedTuple):
 
     files: tuple[str, ...]
     """The files, as errors name them."""
-    unit: str
-    """What is counted in a file: ``line``, ``record``, ``row``; empty where a file is one sequence."""
+    units: tuple[str, ...]
+    """What is counted in each file: ``line``, ``record``, ``row``; empty where a file is one sequence."""
     file: NDArray[np.int64]
     """For each sequence its place in `files`, (n,)."""
     number: NDArray[np.int64]
@@ -30,12 +30,12 @@ class Places(NamedTuple):
     @classmethod
     def of_file(cls, file: object, unit: str, numbers: NDArray[np.int64]) -> "Places":
         """Return the places of the sequences of one file."""
-        return cls((str(file),), unit, np.zeros(len(numbers), dtype=np.int64), numbers)
+        return cls((str(file),), (unit,), np.zeros(len(numbers), dtype=np.int64), numbers)
 
     def place(self, index: int) -> str:
         """Return the words for one sequence: ``train.csv, line 17``."""
-        file = self.files[self.file[index]]
-        return f"{file}, {self.unit} {self.number[index]}" if self.unit else file
+        file, unit = self.files[self.file[index]], self.units[self.file[index]]
+        return f"{file}, {unit} {self.number[index]}" if unit else file
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +66,9 @@ class SequenceTable:
 
     def place(self, index: int) -> str:
         """Return where a sequence stands: ``train.csv, line 17``, with its name where it has one."""
-        name = f" ({self.names[index]})" if self.names and self.names[index] and self.places.unit else ""
-        return self.places.place(index) + name
+        has_number = self.places.units[self.places.file[index]]
+        name = self.names[index] if self.names and has_number else ""
+        return self.places.place(index) + (f" ({name})" if name else "")
 
     def take(self, indices: NDArray[np.integer] | NDArray[np.bool_]) -> "SequenceTable":
         """Return the sequences at some indices, in their order, or where a mask (n,) is true."""
@@ -81,6 +82,11 @@ class SequenceTable:
             splits=None if self.splits is None else [self.splits[row] for row in rows],
             intervals=None if self.intervals is None else self.intervals[rows],
         )
+
+
+def counted(number: int, noun: str = "sequence") -> str:
+    """Return ``1 sequence``, ``2,000 sequences``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def join_tables(tables: Sequence[SequenceTable]) -> SequenceTable:
@@ -99,10 +105,9 @@ def join_tables(tables: Sequence[SequenceTable]) -> SequenceTable:
                 f"{_label_columns(first)}; files that are read together need the same label columns"
             )
     begins = np.cumsum([0] + [len(table.places.files) for table in tables[:-1]])
-    units = {table.places.unit for table in tables}
     places = Places(
         tuple(file for table in tables for file in table.places.files),
-        units.pop() if len(units) == 1 else "sequence",
+        tuple(unit for table in tables for unit in table.places.units),
         np.concatenate([table.places.file + begin for table, begin in zip(tables, begins, strict=True)]),
         np.concatenate([table.places.number for table in tables]),
     )
@@ -110,7 +115,7 @@ def join_tables(tables: Sequence[SequenceTable]) -> SequenceTable:
         join([table.ids for table in tables]),
         places,
         source=", ".join(table.source for table in tables),
-        names=_joined([table.names for table in tables]),
+        names=_joined_names(tables),
         labels=None
         if first.labels is None
         else pl.concat([t.labels for t in tables if t.labels is not None]),
@@ -130,6 +135,12 @@ def shared_notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
     common = set.intersection(*(set(each) for each in notes.values()))
     named = (note if note in common else f"{name}: {note}" for name, each in notes.items() for note in each)
     return list(dict.fromkeys(named))
+
+
+def _joined_names(tables: Sequence[SequenceTable]) -> list[str] | None:
+    if all(table.names is None for table in tables):
+        return None
+    return [name for table in tables for name in table.names or [""] * len(table)]
 
 
 def _joined(parts: Sequence[list[str] | None]) -> list[str] | None:

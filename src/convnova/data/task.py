@@ -3,6 +3,7 @@
 n sequences.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from convnova.data.splits import SPLITS, Split
 from convnova.data.table import SequenceTable, shared_notes
 from convnova.errors import InputError
 
+Parts = dict[Split, LabelledSequences]
+Tables = dict[Split, SequenceTable]
 OnLeakage = Literal["error", "state", "remove"]
 
 
@@ -78,10 +81,21 @@ def load_task(
     notes += list(scheme.notes)
     parts = {split: _labelled(split, table, scheme) for split, table in tables.items()}
     if "test" not in parts and test_share:
-        notes.append(_draw("test", test_share, test_seed, parts, tables))
+        notes.append(hold_out("test", test_share, test_seed, parts, tables))
     removed = _settle_leakage(parts, tables, on_leakage)
     if "validation" not in parts and validation_share:
-        notes.append(_draw("validation", validation_share, seed, parts, tables))
+        notes.append(hold_out("validation", validation_share, seed, parts, tables))
+    return checked_task(parts, tables, scheme, notes, removed)
+
+
+def checked_task(
+    parts: Parts, tables: Tables, scheme: LabelScheme, notes: Sequence[str], removed: Mapping[str, int]
+) -> LabelledTask:
+    """Return the task of some parts, with the report on them.
+
+    Raises:
+        InputError: when a part has one class only.
+    """
     if scheme.kind == "single-label":
         for split, part in parts.items():
             _check_classes(split, part, tables[split], scheme)
@@ -90,10 +104,6 @@ def load_task(
     return LabelledTask(
         parts["train"], parts.get("validation"), parts.get("test"), scheme, report, tuple(notes), tables
     )
-
-
-Parts = dict[Split, LabelledSequences]
-Tables = dict[Split, SequenceTable]
 
 
 def _read_parts(sources: dict[Split, Source | None], read: ReadSettings | None) -> tuple[Tables, list[str]]:
@@ -130,8 +140,8 @@ def _labelled(split: Split, table: SequenceTable, scheme: LabelScheme) -> Labell
     return LabelledSequences(table.ids, scheme.encode(table))
 
 
-def _draw(split: Split, share: float, seed: int, parts: Parts, tables: Tables) -> str:
-    """Move a share of train to another part, and return the sentence that says so."""
+def hold_out(split: Split, share: float, seed: int, parts: Parts, tables: Tables) -> str:
+    """Move a share of train to another part by a seed, and return the sentence that says so."""
     is_held_out = draw_share(parts["train"], share, seed)
     for is_chosen, name in ((is_held_out, split), (~is_held_out, "train")):
         # train last: both are taken from what it is now.
@@ -179,9 +189,9 @@ def _leak(
     row = int(is_leaked.argmax())
     other = int((groups == test_groups[row]).argmax())
     return InputError(
-        f"{test.place(row)}: the sequence is in {name} too ({table.place(other)}), as are "
-        f"{is_leaked.sum():,} of {len(test):,} test sequences (either strand); set on_leakage to remove, "
-        f"which drops them from {name}, or to state where a suite is published that way"
+        f"{test.place(row)}: the sequence is in {name} too ({table.place(other)}), which "
+        f"holds {is_leaked.sum():,} of {len(test):,} test sequences (either strand); set on_leakage to "
+        f"remove, which drops them from {name}, or to state where a suite is published that way"
     )
 
 
