@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import length_scaling
 import measure
 import model_speed
+import reading
 import window_loading
 from multiply_adds import multiply_adds_per_bp, training_multiply_adds_per_bp
 
@@ -94,6 +95,12 @@ def test_window_loading_runs_and_compares_equal_windows(tmp_path, capsys):
     fasta.write_bytes(gzip.compress("".join(records).encode()))
     window_loading.main(["--quick", "--genome", str(fasta), "--length", "64"])
     assert "loading and masking" in capsys.readouterr().out
+
+
+def test_reading_runs_and_compares_equal_sequences(capsys):
+    result = reading.main(["--quick", "--length", "30"])
+    assert [row["task"] for row in result["rows"]] == ["reading", "reading, checks, validation split"]
+    assert "pandas, row by row" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("task", length_scaling.TASKS)

@@ -37,7 +37,8 @@ def test_counts_of_a_small_task():
     assert report.shared_conflicts == {"train and test": 1}
     shown = "\n".join(report.lines())
     assert (
-        "train: 4 sequences of 4 to 8 bp (median 4): neg 2, pos 2; 20.00% N; 2 repeat an earlier one" in shown
+        "train: 4 sequences of 4 to 8 bp (median 4); neg: 2, pos: 2; 20.00% N; 2 repeat an earlier one"
+        in shown
     )
     assert "train and test share 1 sequence (either strand), 1 with another label" in shown
     assert "look: train has 1 sequence with more than one label" in shown

@@ -164,6 +164,7 @@ def test_one_sequence_a_line(tmp_path):
     table = read(write(tmp_path / "a.txt", "ACGTACGT\n\nTTT\n"))
     assert (letters(table), table.labels) == (["ACGTACGT", "TTT"], None)
     assert table.place(1) == f"{tmp_path / 'a.txt'}, line 3"
+    assert letters(read(write(tmp_path / "c.txt", "ACGT\nTT\n"))) == ["ACGT", "TT"]
     short = write(tmp_path / "b.txt", "ACG\nTTT\n")
     assert letters(read(short, format="lines")) == ["ACG", "TTT"]
 

@@ -103,8 +103,21 @@ def test_a_file_of_intervals_for_each_class(tmp_path, settings):
 def test_a_sequence_column_wins_without_a_genome(tmp_path, settings):
     path = write(tmp_path, "a.csv", "region,start,end,strand,seq,label\nchrI,2,8,+,ACGT,1\n")
     assert letters(read_sequences(path)) == ["ACGT"]
-    assert letters(read_sequences(path, settings())) == ["CCGGTT"]
     assert letters(read_sequences(path, settings(sequence_column="seq"))) == ["ACGT"]
+
+
+def test_the_genome_must_agree_with_a_sequence_column(tmp_path, settings):
+    header = "region,start,end,strand,seq,label\nchrI,2,8,+,CCGGTT,1\n"
+    table = read_sequences(write(tmp_path, "a.csv", header + "chrI,0,4,-,GGTN,1\n"), settings())
+    assert letters(table) == ["CCGGTT", "GGTT"]
+    assert "they agree with column 'seq'" in table.notes
+    for other in ("GGTA", "GGT"):
+        path = write(tmp_path, "a.csv", header + f"chrI,0,4,-,{other},1\n")
+        message = (
+            r"a\.csv, line 3: the genome has another sequence there than column 'seq' \(1 of 2 differ\); give"
+        )
+        with pytest.raises(InputError, match=message):
+            read_sequences(path, settings())
 
 
 BAD_LINES = [

@@ -22,7 +22,7 @@ CHROMOSOME_WORDS = ("chromosome", "chrom", "chr", "region", "contig", "seqname",
 START_WORDS = ("start", "chromstart", "chrom_start", "begin")
 END_WORDS = ("end", "chromend", "chrom_end", "stop")
 
-_DNA = re.compile(r"[ACGTUN]{8,}", re.IGNORECASE)
+_DNA = re.compile(r"[ACGTUN]+", re.IGNORECASE)
 
 
 Named = Callable[[Sequence[str]], list[str]]
@@ -42,6 +42,7 @@ class Columns(NamedTuple):
     """Columns of a table by what they hold."""
 
     sequence: str | None
+    """With an interval too, what the genome must agree with."""
     labels: tuple[str, ...]
     name: str | None
     split: str | None
@@ -49,9 +50,9 @@ class Columns(NamedTuple):
     notes: tuple[str, ...]
 
 
-def looks_like_dna(cell: str) -> bool:
+def looks_like_dna(cell: str, shortest: int = 8) -> bool:
     """Whether a cell holds a sequence rather than a name: eight bases or more, nothing else."""
-    return _DNA.fullmatch(cell.strip()) is not None
+    return len(cell.strip()) >= shortest and _DNA.fullmatch(cell.strip()) is not None
 
 
 def find_columns(frame: pl.DataFrame, settings: ReadSettings, source: str) -> Columns:
@@ -75,6 +76,7 @@ def find_columns(frame: pl.DataFrame, settings: ReadSettings, source: str) -> Co
         interval = None
     elif interval is not None and settings.genome is not None:
         notes.append(f"sequences are cut from the genome at {', '.join(filter(None, interval))}")
+        sequence = next(iter(named(SEQUENCE_WORDS)), None)
     else:
         found = named(SEQUENCE_WORDS) or [name for name in names if _holds_dna(frame[name])]
         if len(found) > 1:

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from convnova.data.columns import Columns, find_columns, looks_like_dna
-from convnova.data.interval_table import cut_intervals
+from convnova.data.interval_table import check_agreement, cut_intervals
 from convnova.data.letters import pack_letters
 from convnova.data.read_settings import ReadSettings
 from convnova.data.table import Places, SequenceTable
@@ -92,10 +92,14 @@ def table_of(
     columns = find_columns(frame, settings, str(path))
     places = Places.of_file(path, unit, numbers)
     intervals = None
-    if columns.sequence is not None:
-        ids, changes = pack_letters(frame[columns.sequence].cast(pl.String), places, settings)
-    elif columns.interval is not None:
+    if columns.interval is not None:
         ids, intervals, changes = cut_intervals(frame, columns.interval, places, settings)
+        if columns.sequence is not None:
+            written = pack_letters(frame[columns.sequence].cast(pl.String), places, settings).ids
+            check_agreement(ids, written, columns.sequence, places)
+            changes = (*changes, f"they agree with column {columns.sequence!r}")
+    elif columns.sequence is not None:
+        ids, changes = pack_letters(frame[columns.sequence].cast(pl.String), places, settings)
     else:
         raise InputError(
             f"{path}: no column holds sequences, among {', '.join(map(repr, frame.columns))}; "

@@ -17,7 +17,7 @@ from convnova.data.table import Places, counted
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.interval import STRANDS
-from convnova.sequence import complement
+from convnova.sequence import N, complement
 
 BED_COLUMNS = ("chromosome", "start", "end", "name", "score", "strand")
 _NO_INTERVALS = ("#", "track ", "track\t", "browser ", "browser\t")
@@ -97,6 +97,24 @@ def cut_intervals(
         ids = pack(genome.fetch(Interval(*row)) for row in rows)
     intervals = pl.DataFrame({"chromosome": chromosomes, "start": starts, "end": ends, "strand": strands})
     return CutIntervals(ids, intervals, (*notes, f"cut from {genome.path.name}, 0-based and half-open"))
+
+
+def check_agreement(cut: PackedSequences, written: PackedSequences, column: str, places: Places) -> None:
+    """Check that what was cut is what the file has beside the interval; N agrees with every base.
+
+    Raises:
+        InputError: at the first that differs, as with the genome of another assembly.
+    """
+    is_other = cut.lengths != written.lengths
+    if not is_other.any():
+        differs = (cut.codes != written.codes) & (cut.codes != N) & (written.codes != N)
+        is_other = np.logical_or.reduceat(differs, cut.offsets[:-1])
+    if is_other.any():
+        raise InputError(
+            f"{places.place(int(is_other.argmax()))}: the genome has another sequence there than column "
+            f"{column!r} ({is_other.sum():,} of {len(cut):,} differ); give the assembly that the intervals "
+            "were made for"
+        )
 
 
 def _whole_numbers(cells: pl.Series, what: str, places: Places) -> NDArray[np.int64]:

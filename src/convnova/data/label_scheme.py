@@ -191,7 +191,9 @@ def _classes(table: SequenceTable, labels: pl.DataFrame, names: Sequence[str] | 
                 f"numbered from 0 without gaps, here 0 to {len(numbers) - 1}; renumber them, write names, "
                 "give the names of all classes, or set kind to regression"
             )
-        return LabelScheme("single-label", tuple(map(str, numbers)), notes=(f"{len(numbers)} classes",))
+        return LabelScheme(
+            "single-label", tuple(map(str, numbers)), notes=(f"{len(numbers)} classes, numbered from 0",)
+        )
     if len(found) > max(100, len(words) // 10):
         raise InputError(
             f"{table.source}: column {labels.columns[0]!r} has {len(found):,} different labels in "

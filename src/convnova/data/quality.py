@@ -232,12 +232,14 @@ def _accuracy(bins: NDArray[np.int64], labels: NDArray[np.int64], classes: int) 
 
 
 def _part_line(name: str, part: PartQuality) -> str:
-    classes = ", ".join(f"{label} {summary.sequences:,}" for label, summary in list(part.classes.items())[:8])
+    classes = ", ".join(
+        f"{label}: {summary.sequences:,}" for label, summary in list(part.classes.items())[:8]
+    )
     more = f", ... ({len(part.classes)} classes)" if len(part.classes) > 8 else ""
     extras = [f"{part.all.n_share:.2%} N"] if part.all.n_share else []
     extras += [f"{part.repeats:,} repeat an earlier one"] if part.repeats else []
     facts = "; ".join(filter(None, [classes + more, *extras]))
-    return f"{name}: {counted(part.all.sequences)} of {_bp(part.all)}{': ' + facts if facts else ''}"
+    return f"{name}: {counted(part.all.sequences)} of {_bp(part.all)}{'; ' + facts if facts else ''}"
 
 
 def _bp(summary: Summary) -> str:

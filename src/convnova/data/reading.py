@@ -71,7 +71,7 @@ def _parts(source: Source) -> list[tuple[str | None, Path]]:
         return [(None, source)]
     if not isinstance(source, str):
         return [part for each in source for part in _parts(each)]
-    if Path(source).exists() or not ("," in source or "=" in source):
+    if not ("," in source or "=" in source) or _exists(source):
         return [(None, Path(source))]
     parts: list[tuple[str | None, Path]] = []
     for item in source.split(","):
@@ -82,6 +82,13 @@ def _parts(source: Source) -> list[tuple[str | None, Path]]:
     if len({name is None for name, _ in parts}) > 1:
         raise InputError(f"{source!r}: some files have a class and some have none; give each one, or none")
     return parts
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a long list of files is no name of a file
+        return False
 
 
 def _read_path(path: Path, settings: ReadSettings) -> SequenceTable:
@@ -156,4 +163,4 @@ def _format(path: Path, data: bytes) -> Format:
     if first.startswith("@"):
         raise InputError(f"{path}: this looks like FASTQ or SAM; convert it to FASTA")
     has_columns = any(separator in first for separator in SEPARATORS)
-    return "lines" if looks_like_dna(first) and not has_columns else "table"
+    return "lines" if looks_like_dna(first, shortest=4) and not has_columns else "table"
