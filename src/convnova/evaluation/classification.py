@@ -1,15 +1,16 @@
-"""Scores of a classifier, by scikit-learn's formulas.
+"""Scores of a classifier with the interval of its AUROC, in one row.
 
 n sequences, K classes.
 """
 
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convnova.errors import InputError
+from convnova.evaluation.bootstrap import bootstrap_interval
+from convnova.evaluation.scores import score
 
 
 class ClassificationScores(NamedTuple):
@@ -31,21 +32,6 @@ class ClassificationScores(NamedTuple):
     """Share of sequences whose most probable class is the true one."""
     n: int
     """Number of sequences."""
-
-
-def metrics_library() -> ModuleType:
-    """Return `sklearn.metrics`.
-
-    Raises:
-        InputError: when scikit-learn is not installed; the message says how to get it.
-    """
-    try:
-        import sklearn.metrics
-    except ImportError:
-        raise InputError(
-            "scikit-learn is needed for scores; install it with: pip install 'convnova[report]'"
-        ) from None
-    return sklearn.metrics
 
 
 def score_classifier(
@@ -72,49 +58,16 @@ def score_classifier(
         raise InputError(
             f"{len(labels)} labels but probabilities of shape {probabilities.shape}; give (n, classes)"
         )
-    if len(np.unique(labels)) < 2:
-        raise InputError("only one class is among the labels; scores need at least two")
-    metrics = metrics_library()
-    is_class = np.arange(probabilities.shape[1]) == labels[:, None]
-    classes = [1] if probabilities.shape[1] == 2 else list(range(probabilities.shape[1]))
-    predicted = probabilities.argmax(axis=1)
-    low, high = _bootstrap_auroc(metrics, is_class, probabilities, classes, resamples, coverage, seed)
+    kind = "single_label_classification"
+    scores = score(kind, labels, probabilities)
+    interval = bootstrap_interval(kind, "auroc", labels, probabilities, resamples, coverage, seed)
     return ClassificationScores(
-        auroc=_mean_over(metrics.roc_auc_score, is_class, probabilities, classes),
-        auroc_low=low,
-        auroc_high=high,
-        auprc=_mean_over(metrics.average_precision_score, is_class, probabilities, classes),
-        mcc=float(metrics.matthews_corrcoef(labels, predicted)),
-        f1=float(metrics.f1_score(labels, predicted, average="macro", zero_division=0)),
-        accuracy=float(metrics.accuracy_score(labels, predicted)),
+        auroc=scores["auroc"],
+        auroc_low=interval.low,
+        auroc_high=interval.high,
+        auprc=scores["auprc"],
+        mcc=scores["mcc"],
+        f1=scores["f1"],
+        accuracy=scores["accuracy"],
         n=len(labels),
     )
-
-
-def _mean_over(
-    score: Any, is_class: NDArray[np.bool_], probabilities: NDArray[np.floating], classes: list[int]
-) -> float:
-    """Return the mean over the classes that have both members and others."""
-    usable = [c for c in classes if is_class[:, c].any() and not is_class[:, c].all()]
-    return float(np.mean([score(is_class[:, c], probabilities[:, c]) for c in usable]))
-
-
-def _bootstrap_auroc(
-    metrics: ModuleType,
-    is_class: NDArray[np.bool_],
-    probabilities: NDArray[np.floating],
-    classes: list[int],
-    resamples: int,
-    coverage: float,
-    seed: int,
-) -> tuple[float, float]:
-    rng, n, scores = np.random.default_rng(seed), len(is_class), []
-    for _ in range(resamples):
-        drawn = rng.integers(0, n, n)
-        if len(np.unique(is_class[drawn].argmax(axis=1))) > 1:  # else the sample has no ROC curve
-            scores.append(_mean_over(metrics.roc_auc_score, is_class[drawn], probabilities[drawn], classes))
-    if not scores:
-        return float("nan"), float("nan")
-    tail = (1 - coverage) / 2
-    low, high = np.quantile(scores, [tail, 1 - tail])
-    return float(low), float(high)
