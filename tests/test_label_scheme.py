@@ -26,6 +26,7 @@ GUESSED = {
     "integers": ({"y": [1, 0]}, "single-label", ["0", "1"], [1, 0]),
     "booleans": ({"y": [True, False]}, "single-label", ["0", "1"], [1, 0]),
     "whole floats": ({"y": ["1.0", "0.0"]}, "single-label", ["0", "1"], [1, 0]),
+    "signs": ({"y": ["+1", "-1"]}, "single-label", ["-1", "1"], [1, 0]),
     "words": ({"y": ["pos", "neg", "pos"]}, "single-label", ["neg", "pos"], [1, 0, 1]),
     "ten numbers": (
         {"y": [str(i) for i in range(11)]},
@@ -97,7 +98,7 @@ BAD_LABELS = {
         None,
         r"the numbers 1, 2; .*write names, give the names of all classes, or set kind",
     ),
-    "minus": ({"y": [1, -1]}, None, r"the numbers -1, 1; classes are numbered from 0 without gaps"),
+    "minus": ({"y": [1, 0, -1]}, None, r"the numbers -1, 0, 1; classes are numbered from 0 without gaps"),
     "empty": (
         {"y": ["1", "", "0"]},
         None,

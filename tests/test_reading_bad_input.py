@@ -69,6 +69,17 @@ BAD_FILES = {
         "seq,split\nA,test\nC,rest\n",
         r"line 3: 'rest' \(column 'split'\) is no split; write",
     ),
+    "blank lines first": ("a.csv", "\n\n" + HEADER + "A!,1\n", r"line 4, position 2: '!'"),
+    "two of a name": (
+        "a.csv",
+        "seq,label,label\nA,0,1\n",
+        r"two columns are named 'label'; rename or remove one",
+    ),
+    "columns by spaces": (
+        "a.csv",
+        "seq label\nA 0\n",
+        r"among 'seq label'; separate columns by tabs or commas",
+    ),
     "fastq": ("a.fq", "@x\nACGT\n+\nIIII\n", r"a\.fq: this looks like FASTQ or SAM; convert it to FASTA"),
     "intervals": (
         "a.csv",

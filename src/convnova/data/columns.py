@@ -98,7 +98,8 @@ def find_columns(frame: pl.DataFrame, settings: ReadSettings, source: str) -> Co
             _check_known(column, names, "label_columns", source)
         labels = tuple(settings.label_columns)
     elif settings.read_labels:
-        labels = _labels(names, named, {sequence, split, identifier, *(interval or ())}, source)
+        unnamed = [name for name in names if _normal(name).startswith("unnamed") or not _normal(name)]
+        labels = _labels(names, named, {sequence, split, identifier, *(interval or ()), *unnamed}, source)
         if labels:
             many = "columns {} hold" if len(labels) > 1 else "column {} holds"
             notes.append(many.format(", ".join(map(repr, labels))) + " the labels")

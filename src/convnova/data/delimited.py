@@ -27,6 +27,10 @@ def read_delimited(path: Path, text: str, settings: ReadSettings) -> SequenceTab
     Raises:
         InputError: when columns are missing or cannot be told apart, or a row is wrong, by its line.
     """
+    if "\n" not in text:
+        text = text.replace("\r", "\n")  # old Macintosh, and some spreadsheets
+    n_lines, text = text.count("\n"), text.lstrip("\r\n")
+    n_skipped = n_lines - text.count("\n")
     first = text.split("\n", 1)[0].rstrip("\r")
     separator = next((letter for letter in SEPARATORS if letter in first), ",")
     cells = [cell.strip().strip('"') for cell in first.split(separator)]
@@ -34,8 +38,11 @@ def read_delimited(path: Path, text: str, settings: ReadSettings) -> SequenceTab
     has_header = not any(map(looks_like_dna, cells)) and not (
         given is not None and given.isdecimal() and given not in cells
     )
+    repeated = next((name for name in cells if name and cells.count(name) > 1), None)
+    if has_header and repeated is not None:
+        raise InputError(f"{path}: two columns are named {repeated!r}; rename or remove one")
     frame = _parse(path, text, separator, has_header)
-    numbers = np.arange(len(frame)) + (2 if has_header else 1)
+    numbers = np.arange(len(frame)) + n_skipped + (2 if has_header else 1)
     frame = frame.rename({name: name.strip() for name in frame.columns})
     is_blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
     if is_blank.any():
@@ -66,7 +73,8 @@ def read_parquet(path: Path, data: bytes, settings: ReadSettings) -> SequenceTab
     lists = pl.col(pl.List(pl.String))
     frame = frame.with_columns(lists.list.join(";"))  # several labels of a sequence
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    return table_of(path, frame.drop(nested), "row", np.arange(len(frame)) + 1, settings)
+    notes = (f"columns of lists are left out: {', '.join(nested)}",) if nested else ()
+    return table_of(path, frame.drop(nested), "row", np.arange(len(frame)) + 1, settings, notes)
 
 
 def table_of(
@@ -101,10 +109,11 @@ def table_of(
     elif columns.sequence is not None:
         ids, changes = pack_letters(frame[columns.sequence].cast(pl.String), places, settings)
     else:
-        raise InputError(
-            f"{path}: no column holds sequences, among {', '.join(map(repr, frame.columns))}; "
-            "name it in sequence_column, or give columns chromosome, start, end, strand and a genome"
-        )
+        among = ", ".join(map(repr, frame.columns))
+        what = "name it in sequence_column, or give columns chromosome, start, end, strand and a genome"
+        if len(frame.columns) == 1 and " " in frame.columns[0]:
+            what = "separate columns by tabs or commas"
+        raise InputError(f"{path}: no column holds sequences, among {among}; {what}")
     return SequenceTable(
         ids,
         places,

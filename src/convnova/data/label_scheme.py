@@ -23,6 +23,7 @@ SEPARATOR = ";"
 """Between the names in one column of several labels."""
 
 _MISSING = ("", "na", "n/a", "nan", "null")
+_LARGEST = 2**53
 _PROBLEM_TYPES = {
     "single-label": "single_label_classification",
     "multi-label": "multi_label_classification",
@@ -185,6 +186,8 @@ def _classes(table: SequenceTable, labels: pl.DataFrame, names: Sequence[str] | 
         return scheme
     if all(word.lstrip("-").isdecimal() for word in found):
         numbers = sorted(int(word) for word in found)
+        if numbers == [-1, 1]:
+            return LabelScheme("single-label", ("-1", "1"), notes=("2 classes: -1 = 0, 1 = 1",))
         if numbers != list(range(len(numbers))):
             raise InputError(
                 f"{table.source}: the labels are the numbers {_some(tuple(map(str, numbers)))}; classes are "
@@ -219,7 +222,7 @@ def _guess(table: SequenceTable, labels: pl.DataFrame) -> Kind:
 
 
 def _single_column(table: SequenceTable, labels: pl.DataFrame) -> pl.Series:
-    """Return the labels of one column as text, 1.0 as 1.
+    """Return the labels of one column as text, 1.0 and +1 as 1.
 
     Raises:
         InputError: when there are several columns, or at the first missing label.
@@ -231,9 +234,11 @@ def _single_column(table: SequenceTable, labels: pl.DataFrame) -> pl.Series:
         )
     words = _words_of(labels.to_series())
     _check_present(table, words, labels.columns[0])
-    if words.str.contains(r"^[+-]?[0-9]+\.0*$").all():
-        return words.str.replace(r"\.0*$", "")
-    return words
+    numbers = words.cast(pl.Float64, strict=False)
+    is_whole = (
+        numbers.null_count() == 0 and (numbers.abs() < _LARGEST).all() and (numbers == numbers.round()).all()
+    )
+    return numbers.cast(pl.Int64).cast(pl.String) if is_whole else words
 
 
 def _numbers(table: SequenceTable, column: pl.Series) -> NDArray[np.float64]:

@@ -78,14 +78,15 @@ def read_folder_table(folder: Path, settings: ReadSettings) -> SequenceTable:
     """
     files, labels, texts = [], [], []
     for class_folder in sorted(each for each in folder.iterdir() if each.is_dir()):
-        members = sorted(file for file in class_folder.iterdir() if file.is_file() and not _is_hidden(file))
+        found = (file for file in class_folder.iterdir() if file.is_file() and not _is_hidden(file))
+        members = sorted(found, key=lambda file: file.name)  # comparing paths takes longer than reading them
         if not members:
             raise InputError(
                 f"{class_folder}: no file in it; put one file for each sequence of the class there"
             )
         for file in members:
             with reading(file, "a file with one sequence"):
-                lines = file.read_text(encoding="utf-8-sig").splitlines()
+                lines = file.read_bytes().decode("utf-8-sig").splitlines()
             texts.append("".join(line for line in lines if not line.startswith(">")))
         files += members
         labels += [class_folder.name] * len(members)
