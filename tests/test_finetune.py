@@ -6,15 +6,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
+from convnova.data.augmentation import AugmentationSettings
 from convnova.data.labelled import LabelledSequences, collate, pad, without_duplicates
 from convnova.data.packed import pack
 from convnova.errors import InputError
 from convnova.evaluation.classification import score_classifier
+from convnova.inference.predict import predict
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM, ConvNovaForSequenceClassification
 from convnova.model.tokenization_convnova import ConvNovaTokenizer
 from convnova.sequence import encode, reverse_complement
-from convnova.training.finetune import finetune, predict_probabilities
+from convnova.training.finetune import finetune
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.settings import OptimizerSettings
 from convnova.training.weights import load_pretrained, pretrained_config
@@ -39,6 +41,8 @@ SETTINGS = FinetuneSettings(
     epochs=6,
     batch_sequences=16,
     selection="auroc",
+    augmentation=AugmentationSettings(reverse_complement=False),
+    average_strands=False,
 )
 
 
@@ -59,7 +63,7 @@ def trained(tmp_path_factory):
 
 def test_learns_a_planted_motif(trained):
     test = planted(200, 2)
-    scores = score_classifier(test.labels, predict_probabilities(trained[0].model, test))
+    scores = score_classifier(test.labels, predict(trained[0].model, test.ids))
     assert scores.auroc > 0.9
     assert scores.auroc_low <= scores.auroc <= scores.auroc_high
     assert scores.n == 200
@@ -68,12 +72,12 @@ def test_learns_a_planted_motif(trained):
 def test_the_model_returned_and_saved_is_the_best_one(trained):
     made, output = trained
     validation = planted(100, 1)
-    assert made.best.auroc == max(evaluation.auroc for evaluation in made.evaluations)
+    assert made.best.scores["auroc"] == max(evaluation.scores["auroc"] for evaluation in made.evaluations)
     assert len(made.evaluations) == SETTINGS.epochs
     saved = ConvNovaForSequenceClassification.from_pretrained(output)
     for model in (made.model, saved):
-        scores = score_classifier(validation.labels, predict_probabilities(model, validation), resamples=0)
-        assert scores.auroc == pytest.approx(made.best.auroc, abs=1e-6)
+        scores = score_classifier(validation.labels, predict(model, validation.ids), resamples=0)
+        assert scores.auroc == pytest.approx(made.best.scores["auroc"], abs=1e-6)
     assert {path.name for path in output.iterdir()} == {
         *("config.json", "model.safetensors"),
         *("tokenizer.json", "tokenizer_config.json"),
@@ -89,7 +93,7 @@ def test_the_tokenizer_lies_beside_the_model(trained):
 
 def test_one_seed_gives_the_same_weights(tmp_path):
     config = ConvNovaConfig(**TINY, num_labels=2)
-    settings = FinetuneSettings(epochs=1, batch_sequences=16, reverse_complement=True)
+    settings = FinetuneSettings(epochs=1, batch_sequences=16)
     first, second = (
         finetune(None, config, planted(64, 0), planted(32, 1), settings, tmp_path / name).model.state_dict()
         for name in "ab"
@@ -172,10 +176,8 @@ def test_labels_outside_the_classes_are_refused(tmp_path):
 def test_padding_invariance(trained):
     model = trained[0].model
     ids = [planted(1, seed, length).ids[0] for seed, length in enumerate((9, 40, 23))]
-    together = predict_probabilities(model, LabelledSequences(pack(ids), np.zeros(3, dtype=int)))
-    alone = [
-        predict_probabilities(model, LabelledSequences(pack([row]), np.zeros(1, dtype=int))) for row in ids
-    ]
+    together = predict(model, pack(ids))
+    alone = [predict(model, pack([row])) for row in ids]
     np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
 
 

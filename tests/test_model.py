@@ -39,7 +39,7 @@ def parameters(model):
 
 PUBLISHED = {
     "pretraining": (ConvNovaForMaskedLM, 1_772_933, 193),
-    "nt-benchmark": (ConvNovaModel, 1_688_448, 193),
+    "nt": (ConvNovaModel, 1_688_448, 193),
     "genomic-benchmarks": (ConvNovaModel, 377_920, 101),
     "genomic-benchmarks-386k": (ConvNovaModel, 386_240, 101),
 }
@@ -235,7 +235,7 @@ def test_settings_changed_on_loading_are_checked(tmp_path):
 
 
 def test_an_unknown_preset_lists_those_there_are():
-    with pytest.raises(ValueError, match="no preset 'base'; choose one of pretraining, nt-benchmark"):
+    with pytest.raises(ValueError, match="no preset 'base'; choose one of pretraining, nt"):
         preset("base")
     with pytest.raises(ValueError, match="model: kernel_size must be odd"):
         preset("pretraining", kernel_size=2)

@@ -3,16 +3,17 @@
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable
-from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
+from convnova.benchmark.settings import BenchmarkSettings
 from convnova.demo.settings import DemoSettings
 from convnova.errors import InputError, TerminatedError
 from convnova.training.settings import PretrainSettings
+from convnova.training.task_settings import FinetuneTaskSettings
 
 DESCRIPTION = """DNA foundation models by convolution.
 
@@ -25,7 +26,7 @@ Take a genome, pretrain a model, and see what it learned beside what counting le
 
 `convnova COMMAND --help` explains the settings of a command; `--print_config` prints them all as a recipe."""
 
-_SWITCHES = [setting.name for setting in fields(PretrainSettings) if setting.type is bool]
+S = TypeVar("S")
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -54,21 +55,50 @@ class Command(NamedTuple):
     run: Callable[[Any], None]
 
 
-def _add_pretrain(parser: ArgumentParser) -> None:
+def _add_settings(parser: ArgumentParser, settings: type) -> None:
+    """Add the flags of a settings class, and --config for recipes of them."""
     parser.add_argument(
         "--config", action="config", help="recipe (YAML); flags after it change single settings"
     )
-    parser.add_class_arguments(PretrainSettings)
+    parser.add_class_arguments(settings)
     for action in parser._actions:
-        if action.option_strings and action.dest in _SWITCHES:
+        if action.option_strings and getattr(action, "_typehint", None) is bool:
             action.nargs, action.const = "?", True  # --resume is --resume
+
+
+def _settings(settings: type[S], arguments: Namespace) -> S:
+    """Return the settings that were given."""
+    return settings(**{name: value for name, value in vars(arguments).items() if name != "config"})
+
+
+def _add_pretrain(parser: ArgumentParser) -> None:
+    _add_settings(parser, PretrainSettings)
 
 
 def _run_pretrain(arguments: Namespace) -> None:
     from convnova.training.pretrain import pretrain
 
-    values = vars(arguments)
-    pretrain(PretrainSettings(**{name: value for name, value in values.items() if name != "config"}))
+    pretrain(_settings(PretrainSettings, arguments))
+
+
+def _add_finetune(parser: ArgumentParser) -> None:
+    _add_settings(parser, FinetuneTaskSettings)
+
+
+def _run_finetune(arguments: Namespace) -> None:
+    from convnova.training.finetune_task import finetune_task
+
+    finetune_task(_settings(FinetuneTaskSettings, arguments))
+
+
+def _add_benchmark(parser: ArgumentParser) -> None:
+    _add_settings(parser, BenchmarkSettings)
+
+
+def _run_benchmark(arguments: Namespace) -> None:
+    from convnova.benchmark.suite import benchmark
+
+    benchmark(_settings(BenchmarkSettings, arguments))
 
 
 def _add_demo(parser: ArgumentParser) -> None:
@@ -109,6 +139,16 @@ COMMANDS = {
         "do the main job on real yeast chromosomes that ship with the package: minutes, and a report",
         _add_demo,
         _run_demo,
+    ),
+    "finetune": Command(
+        "train a model on labelled sequences, choose it on validation, and score it once on test",
+        _add_finetune,
+        _run_finetune,
+    ),
+    "benchmark": Command(
+        "run a public suite, task x model x seed, and set it beside the published numbers",
+        _add_benchmark,
+        _run_benchmark,
     ),
     "convert": Command(
         "turn a released checkpoint into a model's folder, or back; every tensor is accounted for",

@@ -22,7 +22,7 @@ def finetuning_figure(evaluations: dict[str, list[Evaluation]]) -> bytes:
     figure, axes = new_figure(4.6, 3.8)
     for number, (name, curve) in enumerate(evaluations.items()):
         share = [row.epoch / curve[-1].epoch for row in curve]
-        auroc = [row.auroc for row in curve]
+        auroc = [row.scores["auroc"] for row in curve]
         colour, line = COLOURS[number % 2], "o-" if number < 2 else "o:"
         axes.plot(share, auroc, line, color=colour, lw=2, ms=4, label=name)
         best = int(np.argmax(auroc))

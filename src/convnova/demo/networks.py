@@ -64,6 +64,7 @@ def finetune_all(
         "pretrained": checksum(pretrained / WEIGHTS_NAME),
     }
     keys, evaluations, weights = {}, {}, ""
+    selection = settings.finetuning.selection or "mcc"
     for name, arm in arms(settings).items():
         train, finetuning = _lesson(settings, arm, splits["train"])
         steps.console.print(f"[bold]{name}[/bold]: {len(train):,} windows, {finetuning.epochs} epochs")
@@ -82,8 +83,8 @@ def finetune_all(
         if arm.is_pretrained and not weights:
             weights = value["weights"]
             steps.console.print(f"  {weights}")
-        best = max(curve, key=lambda evaluation: getattr(evaluation, settings.finetuning.selection))
-        steps.console.print(f"  chosen: epoch {best.epoch:.1f}, validation AUROC {best.auroc:.4f}")
+        best = max(curve, key=lambda evaluation: evaluation.scores[selection])
+        steps.console.print(f"  chosen: epoch {best.epoch:.1f}, validation AUROC {best.scores['auroc']:.4f}")
     return Trained(keys, evaluations, weights)
 
 

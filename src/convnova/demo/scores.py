@@ -14,8 +14,8 @@ from convnova.demo.tables import score_table
 from convnova.demo.task import StartCodons, open_codons
 from convnova.evaluation.classification import ClassificationScores, score_classifier
 from convnova.evaluation.kmers import fit_kmer_classifier
+from convnova.inference.predict import predict
 from convnova.sequence import one_hot
-from convnova.training.finetune import predict_probabilities
 
 
 class Tested(NamedTuple):
@@ -54,9 +54,7 @@ def _network_probabilities(
     settings: DemoSettings, splits: dict[str, StartCodons]
 ) -> dict[str, NDArray[np.floating]]:
     test = splits["test"].sequences
-    return {
-        name: predict_probabilities(load(settings, arm), test)[:, 1] for name, arm in arms(settings).items()
-    }
+    return {name: predict(load(settings, arm), test.ids)[:, 1] for name, arm in arms(settings).items()}
 
 
 def _baseline_probabilities(

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from transformers import TrainingArguments
 from transformers.integrations import TensorBoardCallback
+from transformers.utils import logging as transformers_logging
 
 from convnova.data.splits import Split
 from convnova.data.windows import PretrainingWindows
@@ -104,3 +105,10 @@ def tracker_callbacks(settings: PretrainSettings) -> list[TensorBoardCallback]:
     callback = TensorBoardCallback()
     callback.logging_dir = str(settings.output / "tensorboard")
     return [callback]
+
+
+def quiet_libraries() -> None:
+    """Keep Transformers' own bars and warnings off the screen; this package tells what matters."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

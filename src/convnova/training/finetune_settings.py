@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from convnova.data.augmentation import AugmentationSettings
 from convnova.errors import InputError
 from convnova.training.settings import OptimizerSettings
 
-Measure = Literal["auroc", "auprc", "mcc", "f1", "accuracy"]
+Measure = Literal["mcc", "f1", "accuracy", "auroc", "auprc", "pearson", "spearman", "r2", "mse", "loss"]
+Method = Literal["whole-model", "frozen-backbone", "logistic-regression"]
 
 
 def _published_optimizer() -> OptimizerSettings:
@@ -15,24 +17,36 @@ def _published_optimizer() -> OptimizerSettings:
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """Fine-tuning of a sequence classifier; the optimiser's defaults are the published ones."""
+    """Fine-tuning of a sequence model; the optimiser's defaults are the published ones."""
 
+    method: Method = "whole-model"
+    """What is trained: the whole model, its head on a frozen backbone (a linear probe), or a logistic (for
+    values: ridge) regression on frozen mean-pooled embeddings."""
     optimizer: OptimizerSettings = field(default_factory=_published_optimizer)
     """How the weights move; weight decay spares norms and biases."""
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    """What is changed of the training sequences."""
+    average_strands: bool = True
+    """Whether a prediction is the mean of those for both strands; also on validation."""
+    weight_averaging: float = 0.999
+    """Decay of the moving average of the weights, which is what is scored and kept; 0 keeps the last ones."""
+    label_smoothing: float = 0.0
+    """Share of each class label given to all classes alike."""
     epochs: int = 20
     """Passes over the training sequences."""
+    most_steps: int | None = None
+    """Steps after which training ends before that, the schedule with it; default no such end."""
     batch_sequences: int = 64
-    """Sequences in one step."""
+    """Sequences in one step, over all processes together."""
     evaluations_per_epoch: int = 1
     """Times that the validation part is scored in each epoch."""
-    selection: Measure = "mcc"
-    """Score on the validation part by which the model is chosen among all evaluations."""
+    selection: Measure | None = None
+    """Score on the validation part by which the model is chosen among all evaluations; default the task's:
+    MCC for classes, AUROC for independent labels, Pearson correlation for values."""
     patience: int | None = None
     """Evaluations without a better score after which training ends; default never before the last epoch."""
-    reverse_complement: bool = False
-    """Whether half of the training sequences are read from the opposite strand, for tasks without strand."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of the network."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of training; auto is bf16 on a GPU that has it, fp32 on a CPU. Scores are made in fp32."""
     seed: int = 0
     """One seed gives the same run on the same machine."""
 
@@ -40,5 +54,10 @@ class FinetuneSettings:
         for name in ("epochs", "batch_sequences", "evaluations_per_epoch"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.patience is not None and self.patience < 1:
-            raise InputError(f"patience must be at least 1 evaluation, got {self.patience}")
+        for name in ("patience", "most_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+        for name in ("weight_averaging", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")

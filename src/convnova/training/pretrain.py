@@ -9,7 +9,6 @@ from rich.console import Console
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
-from transformers.utils import logging as transformers_logging
 
 from convnova.data.splits import SPLITS, Split, split_regions
 from convnova.data.windows import PretrainingWindows, WindowTable, tile
@@ -18,7 +17,12 @@ from convnova.evaluation.masked_lm import Summary, compare_with_counting, evalua
 from convnova.genome import Genome, Interval
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.model.presets import preset
-from convnova.training.arguments import resolve_precision, tracker_callbacks, training_arguments
+from convnova.training.arguments import (
+    quiet_libraries,
+    resolve_precision,
+    tracker_callbacks,
+    training_arguments,
+)
 from convnova.training.callbacks import ProgressReport, SaveByTheClock
 from convnova.training.checkpoints import LOCK_NAME, check_finite, remove_incomplete, sole_writer, write_model
 from convnova.training.figures import FIGURE_NAME, write_learning_curve
@@ -57,7 +61,7 @@ def pretrain(settings: PretrainSettings) -> list[Summary]:
         TerminatedError: after SIGTERM, with a checkpoint saved.
     """
     console = Console(quiet=not _is_main_process())
-    _quiet_libraries()
+    quiet_libraries()
     model_config(settings.model)
     resolve_precision(settings.precision)
     genome = Genome.open(settings.genome, settings.cache)
@@ -98,10 +102,7 @@ def _pretrain(
 
 def model_config(settings: ModelSettings) -> Any:
     """Return the ConvNovaConfig of a preset with the given changes."""
-    changes = {
-        name: value for name, value in vars(settings).items() if name != "preset" and value is not None
-    }
-    return preset(settings.preset, **changes)
+    return preset(settings.preset, **settings.changes())
 
 
 def _prepare_output(settings: PretrainSettings, checksums: dict[str, str | None]) -> str | None:
@@ -246,9 +247,3 @@ def _model_facts(model: ConvNovaForMaskedLM) -> dict[str, Any]:
 
 def _is_main_process() -> bool:
     return int(os.environ.get("RANK", 0)) == 0
-
-
-def _quiet_libraries() -> None:
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

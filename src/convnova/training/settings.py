@@ -3,9 +3,9 @@
 Every attribute has a docstring, which is also its help on the command line.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from convnova.data.masking import MaskingSettings
 from convnova.data.windows import WindowSettings
@@ -15,11 +15,9 @@ TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 
 
 @dataclass(frozen=True)
-class ModelSettings:
-    """A published preset, and what to change of it."""
+class NetworkSettings:
+    """What to change of a network."""
 
-    preset: str = "pretraining"
-    """Name of a preset: pretraining, nt-benchmark, genomic-benchmarks or genomic-benchmarks-386k."""
     hidden_size: int | None = None
     """Channels of both branches; default the preset's."""
     kernel_size: int | None = None
@@ -34,6 +32,19 @@ class ModelSettings:
     """Whether two 1x1 convolutions follow the output MLP; default the preset's."""
     dropout: float | None = None
     """Dropout before each gated convolution; default the preset's."""
+
+    def changes(self) -> dict[str, Any]:
+        """Return what is not left to the preset, in the words of ConvNovaConfig."""
+        names = [field.name for field in fields(self) if field.name not in ("preset", "receptive_field")]
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True)
+class ModelSettings(NetworkSettings):
+    """A published preset, and what to change of it."""
+
+    preset: str = "pretraining"
+    """Name of a preset: pretraining, nt, genomic-benchmarks or genomic-benchmarks-386k."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,60 @@
+"""Settings of `convnova benchmark`; light to import, for the command line."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from convnova.errors import InputError
+from convnova.training.finetune_settings import FinetuneSettings
+from convnova.training.task_settings import TaskNetworkSettings
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """A suite: task x model x seed, to one table beside the published numbers."""
+
+    suite: str
+    """Name of the suite; convnova data list shows them."""
+    output: Path
+    """Folder for the results; a run that stopped goes on there."""
+    model: list[str] = field(default_factory=lambda: ["preset:nt"])
+    """Models to compare: preset:NAME, or folders of pretrained ones; NAME=... gives one a name of its own."""
+    tasks: list[str] | None = None
+    """Tasks of the suite; default all."""
+    seeds: int | None = None
+    """Number of seeds; default what the field uses: 10 for nt, 5 for genomic-benchmarks, else 3."""
+    first_seed: int = 0
+    """The first of them."""
+    protocol: Literal["auto", "sound", "gue", "frozen", "released"] = "auto"
+    """What is trained and chosen on; auto is what the field uses for the suite."""
+    grid: bool = False
+    """Whether each job searches the published grid, learning rate 0.001 and 0.002 x batch 128 and 512, on
+    validation: four times the work."""
+    data: Path | None = None
+    """Folder of the data sets; default $CONVNOVA_DATA, or the user's cache."""
+    network: TaskNetworkSettings = field(default_factory=TaskNetworkSettings)
+    """What to change of the networks."""
+    training: FinetuneSettings = field(default_factory=FinetuneSettings)
+    """How to train; the protocol and the seed have the last word."""
+    engine: Literal["process", "ray"] = "process"
+    """Where jobs run: one after another in this process, or as Ray tasks."""
+    ray_address: str | None = None
+    """Running Ray cluster; default a local one."""
+    threads: int | None = None
+    """CPU threads of a job; default all in this process, and 1 with Ray."""
+    gpus: float = 0.0
+    """GPUs of a job under Ray; a fraction shares one."""
+    keep_models: bool = False
+    """Whether to keep the model of each job."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "threads"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("first_seed", "gpus"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if not self.model:
+            raise InputError("model is empty; give at least one, such as preset:nt")
+        if self.ray_address is not None and self.engine != "ray":
+            raise InputError("ray_address is given, but engine is process; add --engine ray")

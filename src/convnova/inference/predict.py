@@ -1,0 +1,96 @@
+"""Predictions and embeddings of whole sequences, padded in batches of similar length.
+
+n sequences, B batch, L length in bp, C channels, K classes, labels or values.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convnova.data.labelled import pad
+from convnova.data.packed import PackedSequences
+from convnova.evaluation.mode import evaluating
+from convnova.model.modeling_convnova import pool
+from convnova.sequence import Ids, reverse_complement
+
+BATCH_BASES = 2**16
+
+
+def predict(
+    model: Any, sequences: PackedSequences, both_strands: bool = False, batch_bases: int = BATCH_BASES
+) -> NDArray[np.float32]:
+    """Return the prediction of a sequence model for each sequence, (n, K); the model's mode is restored.
+
+    What comes back follows `model.config.problem_type`: probabilities that sum to 1 for classes,
+    independent probabilities for multi-label, the values themselves for regression.
+
+    Args:
+        model: a model with a sequence head.
+        sequences: n sequences; they are batched by length, which changes no result.
+        both_strands: whether to average with the prediction for the reverse complement.
+        batch_bases: most bases of a batch, padding included; a longer sequence goes alone.
+    """
+    activation = {
+        "regression": lambda logits: logits,
+        "multi_label_classification": torch.sigmoid,
+        "single_label_classification": lambda logits: logits.softmax(-1),
+    }[model.config.problem_type or "single_label_classification"]
+
+    def probabilities(inputs: dict[str, Tensor]) -> Tensor:
+        return activation(model(**inputs).logits.float())
+
+    return _by_batch(model, probabilities, model.config.num_labels, sequences, both_strands, batch_bases)
+
+
+def pooled_embeddings(
+    model: Any, sequences: PackedSequences, both_strands: bool = False, batch_bases: int = BATCH_BASES
+) -> NDArray[np.float32]:
+    """Return what a sequence model's head reads of each sequence, (n, C); arguments as in `predict`."""
+
+    def embeddings(inputs: dict[str, Tensor]) -> Tensor:
+        hidden = model.base_model(**inputs).last_hidden_state
+        return pool(hidden, inputs.get("attention_mask"), model.config.pooling).float()
+
+    return _by_batch(model, embeddings, model.config.hidden_size, sequences, both_strands, batch_bases)
+
+
+@torch.no_grad()
+def _by_batch(
+    model: Any,
+    run: Callable[[dict[str, Tensor]], Tensor],
+    width: int,
+    sequences: PackedSequences,
+    both_strands: bool,
+    batch_bases: int,
+) -> NDArray[np.float32]:
+    """Return what `run` makes of the inputs of each batch, (B, width), in the order of the sequences."""
+    out = np.empty((len(sequences), width), dtype=np.float32)
+    with evaluating(model):
+        for rows in _batches(sequences.lengths, batch_bases):
+            ids = [sequences[int(row)] for row in rows]
+            values = run(_inputs(ids, model.device))
+            if both_strands:
+                values = (values + run(_inputs([reverse_complement(one) for one in ids], model.device))) / 2
+            out[rows] = values.cpu().numpy()
+    return out
+
+
+def _inputs(sequences: list[Ids], device: torch.device) -> dict[str, Tensor]:
+    ids, mask = pad(sequences)
+    inputs = {"input_ids": torch.from_numpy(ids).to(device).long()}
+    return inputs if mask.all() else inputs | {"attention_mask": torch.from_numpy(mask).to(device)}
+
+
+def _batches(lengths: NDArray[np.int64], batch_bases: int) -> list[NDArray[np.int64]]:
+    """Return indices by batch, shortest sequences first, each with at most so many bases once padded."""
+    order = np.argsort(lengths, kind="stable")
+    batches, first = [], 0
+    for place, row in enumerate(order):
+        if place > first and (place + 1 - first) * lengths[row] > batch_bases:
+            batches.append(order[first:place])
+            first = place
+    return [*batches, order[first:]] if len(order) else []

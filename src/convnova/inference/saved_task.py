@@ -1,0 +1,82 @@
+"""What a fine-tuned model's folder says of its task, beside the model itself: `task.json`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from transformers.utils import logging as transformers_logging
+
+from convnova.data.label_scheme import LabelScheme
+from convnova.errors import InputError
+from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
+
+TASK_NAME = "task.json"
+
+
+@dataclass(frozen=True)
+class SavedTask:
+    """How labels were read and predictions are made."""
+
+    scheme: LabelScheme
+    """Meaning of the model's outputs."""
+    metric: str
+    """The task's own score."""
+    average_strands: bool
+    """Whether a prediction is the mean of those for both strands."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `task.json` holds."""
+        return {
+            "scheme": self.scheme.to_dict(),
+            "metric": self.metric,
+            "average_strands": self.average_strands,
+        }
+
+
+class TaskModel(NamedTuple):
+    """A fine-tuned model and its task."""
+
+    model: ConvNovaForSequenceClassification
+    task: SavedTask
+
+
+def load_task_model(folder: Path) -> TaskModel:
+    """Return the model of a task that `convnova finetune` wrote.
+
+    Raises:
+        InputError: when the folder holds none, or a model with another head.
+    """
+    path = folder / TASK_NAME
+    if not path.exists():
+        what = _architecture(folder)
+        raise InputError(
+            f"{folder}: {what}, and no {TASK_NAME}: it was not made for a task; "
+            "give a folder that `convnova finetune` wrote, or fine-tune this one first"
+        )
+    try:
+        content = json.loads(path.read_text())
+        scheme = LabelScheme.from_dict(content["scheme"])
+        task = SavedTask(scheme, content["metric"], content["average_strands"])
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: it cannot be read as the record of a task; fine-tune again") from None
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        model = ConvNovaForSequenceClassification.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: its model cannot be loaded ({str(error).splitlines()[0]})") from None
+    if model.config.num_labels != scheme.num_labels:
+        raise InputError(
+            f"{folder}: the model has {model.config.num_labels} outputs and {TASK_NAME} "
+            f"{scheme.num_labels}; they are not of one run"
+        )
+    return TaskModel(model.eval(), task)
+
+
+def _architecture(folder: Path) -> str:
+    try:
+        names = json.loads((folder / "config.json").read_text())["architectures"]
+        return f"its model is a {names[0]}"
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return "there is no model in it"

@@ -1,0 +1,161 @@
+"""The Trainer of fine-tuning: it scores the averaged weights on validation and keeps the best of them.
+
+One path makes every prediction, here, on the test part and for new sequences: `convnova.inference.predict`.
+"""
+
+import os
+import sys
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from transformers import TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from convnova.data.augmentation import AugmentedBatches
+from convnova.data.labelled import LabelledSequences
+from convnova.errors import InputError
+from convnova.evaluation.scores import LOWER_IS_BETTER, score
+from convnova.inference.predict import predict
+from convnova.training.arguments import resolve_precision
+from convnova.training.averaging import WeightAverage
+from convnova.training.finetune_settings import FinetuneSettings
+from convnova.training.optimization import ScheduledTrainer
+
+
+class Evaluation(NamedTuple):
+    """One look at the validation part during fine-tuning."""
+
+    epoch: float
+    training_loss: float
+    """Mean since the evaluation before, as it was minimised."""
+    scores: dict[str, float]
+    """By metric; `loss` is the cross-entropy in nats (per sequence and label), or the mean squared error."""
+
+
+class FinetuneTrainer(ScheduledTrainer):
+    """A Trainer that keeps, in memory, the weights that did best on validation.
+
+    Nothing is written while it trains, so a full disk or a kill leaves no half-written model.
+    """
+
+    control: Any
+
+    def __init__(
+        self,
+        settings: FinetuneSettings,
+        selection: str,
+        train: LabelledSequences,
+        validation: LabelledSequences,
+        **kwargs: Any,
+    ):
+        seed = settings.seed + int(os.environ.get("RANK", 0))
+        super().__init__(
+            args=_arguments(settings, len(train)),
+            train_dataset=train,
+            eval_dataset=validation,
+            data_collator=AugmentedBatches(settings.augmentation, seed),
+            optimizer_settings=settings.optimizer,
+            **kwargs,
+        )
+        self.settings, self.selection = settings, selection
+        self.model_accepts_loss_kwargs = False  # the loss is the mean over its batch
+        self.remove_callback(PrinterCallback)
+        self.average = WeightAverage(settings.weight_averaging) if settings.weight_averaging else None
+        if self.average is not None:
+            self.add_callback(self.average)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as if no evaluation had been made."""
+        self.evaluations: list[Evaluation] = []
+        self.best: Evaluation | None = None
+        self.best_weights: dict[str, torch.Tensor] = {}
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+        """Return the model's own loss, for classes with label smoothing if it is wanted."""
+        smoothing = self.settings.label_smoothing
+        if not smoothing or self.model.config.problem_type != "single_label_classification":
+            return super().compute_loss(model, inputs, return_outputs, **kwargs)
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        loss = F.cross_entropy(outputs.logits.float(), labels, label_smoothing=smoothing)
+        return (loss, outputs) if return_outputs else loss
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Score the validation part, and keep the weights if they are the best so far."""
+        with self.average.applied() if self.average else nullcontext():
+            evaluation = self._look()
+            self.evaluations.append(evaluation)
+            if self.best is None or self._value(evaluation) > self._value(self.best):
+                self.best = evaluation
+                state = self.model.state_dict()
+                self.best_weights = {name: tensor.to("cpu", copy=True) for name, tensor in state.items()}
+        metrics = {f"eval_{name}": value for name, value in evaluation.scores.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        patience = self.settings.patience
+        if patience and len(self.evaluations) - 1 - self.evaluations.index(self.best) >= patience:
+            self.control.should_training_stop = True
+        return metrics
+
+    def selection_value(self) -> float:
+        """Return how good the model is now, on validation; the higher the better."""
+        return self._value(self._look())
+
+    def _look(self) -> Evaluation:
+        validation, config = self.eval_dataset, self.model.config
+        predictions = predict(self.model, validation.ids, self.settings.average_strands)
+        scores = score(config.problem_type, validation.labels, predictions)
+        losses = [row["loss"] for row in self.state.log_history if "loss" in row]
+        return Evaluation(self.state.epoch or 0.0, losses[-1] if losses else float("nan"), scores)
+
+    def _value(self, evaluation: Evaluation) -> float:
+        value = evaluation.scores[self.selection]
+        return -value if self.selection in LOWER_IS_BETTER else value
+
+
+def _arguments(settings: FinetuneSettings, sequences: int) -> TrainingArguments:
+    """Return the settings in the words of the Transformers Trainer, for so many training sequences.
+
+    Raises:
+        InputError: for a batch that the processes cannot share, or a precision that this machine lacks.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    per_process, remainder = divmod(settings.batch_sequences, processes)
+    if remainder:
+        raise InputError(
+            f"batch_sequences {settings.batch_sequences} is not a multiple of {processes} processes"
+        )
+    steps_per_epoch = -(-sequences // settings.batch_sequences)
+    steps = min(settings.epochs * steps_per_epoch, settings.most_steps or sys.maxsize)
+    evaluation_steps = -(-steps_per_epoch // settings.evaluations_per_epoch)
+    precision = resolve_precision(settings.precision)
+    has_gpu = torch.cuda.is_available()
+    arguments = TrainingArguments(
+        output_dir="unused",  # nothing is saved on the way
+        max_steps=steps,
+        per_device_train_batch_size=per_process,
+        learning_rate=settings.optimizer.learning_rate,
+        weight_decay=settings.optimizer.weight_decay,
+        adam_beta1=settings.optimizer.adam_beta1,
+        adam_beta2=settings.optimizer.adam_beta2,
+        max_grad_norm=settings.optimizer.max_gradient_norm,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=not has_gpu,
+        remove_unused_columns=False,
+        logging_steps=evaluation_steps,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps",
+        eval_steps=evaluation_steps,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=settings.seed,
+        ddp_backend="gloo" if processes > 1 and not has_gpu else None,
+    )
+    # Without torchrun the Trainer would spread over all GPUs by DataParallel and multiply the batch.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments

@@ -1,0 +1,116 @@
+"""One task, one model, one seed: train and choose on validation; then, once, score the test part.
+
+This is what `convnova finetune` does with a user's files and `convnova benchmark` with each job of a suite.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from convnova.data.task import LabelledTask
+from convnova.errors import InputError
+from convnova.evaluation.bootstrap import Interval, bootstrap_interval
+from convnova.evaluation.scores import score
+from convnova.inference.predict import predict
+from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.model.presets import dilations_of_field, preset
+from convnova.training.finetune import Finetuned, finetune
+from convnova.training.finetune_settings import FinetuneSettings
+from convnova.training.task_settings import TaskNetworkSettings
+from convnova.training.weights import pretrained_config
+
+PRESET = "preset:"
+
+
+class Start(NamedTuple):
+    """What training begins with."""
+
+    pretrained: Path | None
+    """Folder of a pretrained model; None is random weights."""
+    config: ConvNovaConfig
+
+
+class Measured(NamedTuple):
+    """What a model reached on the test part."""
+
+    predictions: NDArray[np.float32]
+    """As `predict` returns them, (n, K)."""
+    scores: dict[str, float]
+    """By metric."""
+    interval: Interval
+    """95 % bootstrap interval of the score that the model was chosen by."""
+
+
+def learn(
+    task: LabelledTask,
+    model: str,
+    network: TaskNetworkSettings,
+    training: FinetuneSettings,
+    output: Path | None = None,
+    console: Console | None = None,
+) -> Finetuned:
+    """Train a model on a task and choose it on validation.
+
+    Args:
+        task: its parts; validation must be there, test is not looked at.
+        model: ``preset:NAME``, or the folder of a pretrained model.
+        network: what to change of it.
+        training: how to train.
+        output: folder for the model; default nowhere.
+        console: where progress goes; default nowhere.
+
+    Raises:
+        InputError: when there is no such model, its weights do not fit, or validation is missing.
+    """
+    if task.validation is None:
+        raise InputError("the task has no validation part; hold out a share of train to choose on")
+    start = starting_point(model, network, task)
+    return finetune(start.pretrained, start.config, task.train, task.validation, training, output, console)
+
+
+def measure(made: Finetuned, task: LabelledTask, average_strands: bool) -> Measured:
+    """Score a model on the test part of its task; do it once, when everything is chosen.
+
+    Raises:
+        InputError: when there is no test part.
+    """
+    if task.test is None:
+        raise InputError("the task has no test part")
+    predictions = predict(made.model, task.test.ids, average_strands)
+    problem, labels = task.scheme.problem_type, task.test.labels
+    interval = bootstrap_interval(problem, made.selection, labels, predictions)
+    return Measured(predictions, score(problem, labels, predictions), interval)
+
+
+def starting_point(model: str, network: TaskNetworkSettings, task: LabelledTask) -> Start:
+    """Return the configuration of a task's model, and where its weights come from.
+
+    Raises:
+        InputError: for an unknown preset, a folder without model, or a change that it cannot have.
+    """
+    head: dict[str, Any] = {
+        "problem_type": task.scheme.problem_type,
+        "id2label": dict(enumerate(task.scheme.names)),
+        "label2id": {name: index for index, name in enumerate(task.scheme.names)},
+    }
+    changes = network.changes()
+    if not model.startswith(PRESET):
+        fixed = [name for name in changes if name not in _FREE]
+        if fixed or network.receptive_field != "preset":
+            raise InputError(
+                f"{model} is a pretrained model: its {(fixed or ['receptive_field'])[0]} is settled; "
+                "leave it as it is, or start from a preset"
+            )
+        return Start(Path(model), pretrained_config(Path(model), **changes, **head))
+    config = preset(model.removeprefix(PRESET), **changes, **head)
+    if network.receptive_field == "sequence":
+        length = int(np.median(task.train.ids.lengths))
+        config.dilations = dilations_of_field(length, config.kernel_size, len(config.dilations))
+    return Start(None, config)
+
+
+_FREE = ("dropout", "pooling", "classifier_dropout")
+"""Settings of a network that change none of its weights."""

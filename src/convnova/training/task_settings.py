@@ -1,0 +1,67 @@
+"""Settings of `convnova finetune`; light to import, for the command line."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from convnova.data.read_settings import ReadSettings
+from convnova.errors import InputError
+from convnova.training.finetune_settings import FinetuneSettings
+from convnova.training.settings import NetworkSettings
+
+
+@dataclass(frozen=True)
+class TaskNetworkSettings(NetworkSettings):
+    """What to change: of a preset anything, of a pretrained model dropout, pooling, classifier_dropout."""
+
+    receptive_field: Literal["preset", "sequence"] = "preset"
+    """"sequence" chooses the dilations of a preset so that the receptive field is about the median length of
+    the training sequences."""
+    pooling: Literal["mean", "max", "center"] | None = None
+    """How positions are summed up for the head; default mean."""
+    classifier_dropout: float | None = None
+    """Dropout before the head; default 0."""
+
+
+@dataclass(frozen=True)
+class FinetuneTaskSettings:
+    """Labelled sequences to a model of the task and an honest test score."""
+
+    train: str
+    """Sequences to train on: CSV, TSV, Parquet, FASTA with the label after |, BED or intervals with a genome,
+    a folder of one file a sequence or a class, or class=file,class=file; plain or gzip."""
+    output: Path
+    """Folder for the model and its scores; must be new or empty."""
+    model: str = "preset:nt"
+    """What to start from: the folder of a pretrained model, or preset:NAME for random weights (pretraining,
+    nt, genomic-benchmarks, genomic-benchmarks-386k)."""
+    test: str | None = None
+    """Sequences to test on, read once; default none."""
+    validation: str | None = None
+    """Sequences to choose on; default a share of train, drawn by seed."""
+    kind: Literal["single-label", "multi-label", "regression"] | None = None
+    """What the labels are; default found from train."""
+    class_names: list[str] | None = None
+    """Names of the classes, in the order of their ids; default found from train."""
+    validation_share: float = 0.1
+    """Share of train that is held out for validation where none is given."""
+    test_share: float = 0.0
+    """Share of train that is held out for test where none is given."""
+    leakage: Literal["error", "state", "remove"] = "error"
+    """What to do with test sequences that are in train too, on either strand: refuse, only state them, or
+    remove them from train."""
+    read: ReadSettings = field(default_factory=ReadSettings)
+    """How the files are read."""
+    network: TaskNetworkSettings = field(default_factory=TaskNetworkSettings)
+    """What to change of the network."""
+    training: FinetuneSettings = field(default_factory=FinetuneSettings)
+    """How to train."""
+
+    def __post_init__(self) -> None:
+        for name in ("validation_share", "test_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
+        if self.validation is None and not self.validation_share:
+            raise InputError(
+                "validation_share is 0 and no validation is given: there is nothing to choose on"
+            )
