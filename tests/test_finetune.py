@@ -216,3 +216,10 @@ def test_scores_of_several_classes_and_of_one():
     assert (scores.auroc, scores.auprc, scores.mcc, scores.accuracy) == (1, 1, 1, 1)
     with pytest.raises(InputError, match="only one class"):
         score_classifier(np.zeros(3, dtype=int), np.eye(3))
+
+
+def test_the_last_step_is_looked_at_too(tmp_path):
+    config = ConvNovaConfig(**TINY, num_labels=2)
+    settings = FinetuneSettings(epochs=9, most_steps=6, batch_sequences=16)
+    made = finetune(None, config, planted(64, 0), planted(32, 1), settings)
+    assert [evaluation.epoch for evaluation in made.evaluations] == [1, 1.5]

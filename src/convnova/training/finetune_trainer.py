@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from transformers import TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from convnova.data.augmentation import AugmentedBatches
@@ -63,6 +63,7 @@ class FinetuneTrainer(ScheduledTrainer):
         self.model_accepts_loss_kwargs = False  # the loss is the mean over its batch
         self.remove_callback(PrinterCallback)
         self.average = WeightAverage(settings.weight_averaging) if settings.weight_averaging else None
+        self.add_callback(_EvaluateAtTheEnd())
         if self.average is not None:
             self.add_callback(self.average)
         self.forget()
@@ -114,6 +115,14 @@ class FinetuneTrainer(ScheduledTrainer):
     def _value(self, evaluation: Evaluation) -> float:
         value = evaluation.scores[self.selection]
         return -value if self.selection in LOWER_IS_BETTER else value
+
+
+class _EvaluateAtTheEnd(TrainerCallback):
+    """The last step is looked at too, also where it ends no whole interval between two looks."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_log = control.should_evaluate = True
 
 
 def _arguments(settings: FinetuneSettings, sequences: int) -> TrainingArguments:
