@@ -210,7 +210,7 @@ def _short_hash(text: str) -> str:
 
 def _by_hand(failures: dict[str, str], folder: Path, asked: int) -> str:
     names = list(failures)
-    reasons = "; ".join(dict.fromkeys(failures.values()))
+    reasons = "; ".join(dict.fromkeys(reason for said in failures.values() for reason in said.split("; ")))
     more = f" and {len(names) - _NAMED_PLACES} more" if len(names) > _NAMED_PLACES else ""
     return (
         f"{len(names)} of {asked} files could not be fetched ({reasons}); put them by hand in {folder} as "

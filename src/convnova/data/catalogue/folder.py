@@ -138,7 +138,8 @@ def _missing(task: Task, missing: list[DataFile], folder: Path) -> str:
     if intervals and all(find_file(file, folder) for file in intervals):
         return (
             f"{said}; its intervals are there: build the sequences with "
-            f"convnova data prepare --suite {task.suite} --tasks {task.name} --genome FASTA --data {folder}"
+            f"convnova data prepare --suite {task.suite} --tasks {task.name} --data {folder} "
+            + " ".join(f"--genome.{name} FASTA" for name in dict.fromkeys(file.genome for file in intervals))
         )
     if all(file.sources for file in missing):
         command = f"convnova data fetch --suite {task.suite} --tasks {task.name} --data {folder}"

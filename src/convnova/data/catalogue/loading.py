@@ -15,6 +15,8 @@ from convnova.data.task import LabelledTask, load_task
 
 REMOVED_FROM_TRAINING = ("yeast-histone",)
 """Suites that are put together here, from sets whose splits are not each other's."""
+TEST_SHARE = 0.1
+"""Share of all that is held out for test where no split is published."""
 _UCI_COLUMNS = ReadSettings(sequence_column="3", label_columns=("1",), name_column="2")
 
 
@@ -30,7 +32,8 @@ def load_published(
     Args:
         task: as `suite_tasks` or `find_task` return it.
         folder: the data folder; by default `default_folder`.
-        validation_share: share of train that is held out where no validation is published.
+        validation_share: share that is held out where no validation is published, of train; of all where
+            no split is.
         seed: draws it.
         test_seed: draws the test part where no split is published.
 
@@ -45,9 +48,9 @@ def load_published(
         read=read_settings(task),
         kind="single-label",
         names=task.classes,
-        # After a tenth of all is held out for test, a ninth of the rest is another tenth of all.
-        validation_share=validation_share if files.is_split else validation_share / (1 - validation_share),
-        test_share=0.0 if files.is_split else validation_share,
+        # Of all: what is left after a tenth went to test is nine tenths.
+        validation_share=validation_share if files.is_split else validation_share / (1 - TEST_SHARE),
+        test_share=0.0 if files.is_split else TEST_SHARE,
         seed=seed,
         test_seed=test_seed,
         on_leakage="remove" if task.suite in REMOVED_FROM_TRAINING else "state",
