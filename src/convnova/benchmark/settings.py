@@ -17,10 +17,11 @@ class BenchmarkSettings:
     """Name of the suite; convnova data list shows them."""
     output: Path
     """Folder for the results; a run that stopped goes on there."""
-    model: list[str] = field(default_factory=lambda: ["preset:nt"])
-    """Models to compare: preset:NAME, or folders of pretrained ones; NAME=... gives one a name of its own."""
-    tasks: list[str] | None = None
-    """Tasks of the suite; default all."""
+    model: str = "preset:nt"
+    """Models to compare, with commas between: preset:NAME, or folders of pretrained ones; with a name of its
+    own before it, as in scratch=preset:nt,yeast=runs/yeast."""
+    tasks: str | None = None
+    """Tasks of the suite, with commas between; default all."""
     seeds: int | None = None
     """Number of seeds; default what the field uses: 10 for nt, 5 for genomic-benchmarks, else 3."""
     first_seed: int = 0
@@ -54,7 +55,5 @@ class BenchmarkSettings:
         for name in ("first_seed", "gpus"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
-        if not self.model:
-            raise InputError("model is empty; give at least one, such as preset:nt")
         if self.ray_address is not None and self.engine != "ray":
             raise InputError("ray_address is given, but engine is process; add --engine ray")

@@ -63,7 +63,7 @@ def plan(settings: BenchmarkSettings) -> list[Job]:
     Raises:
         InputError: when a task, its files or a model are missing.
     """
-    tasks = [find_task(settings.suite, name) for name in settings.tasks or ()] or suite_tasks(settings.suite)
+    tasks = [find_task(settings.suite, name) for name in _items(settings.tasks)] or suite_tasks(settings.suite)
     protocol = protocol_of(settings.protocol, settings.suite)
     seeds = settings.seeds or SUITE_DEFAULTS.get(settings.suite, ("sound", 3))[1]
     resolve_precision(settings.training.precision)
@@ -90,10 +90,14 @@ def plan(settings: BenchmarkSettings) -> list[Job]:
     ]
 
 
-def _models(given: list[str]) -> dict[str, str]:
+def _items(text: str | None) -> list[str]:
+    return [item.strip() for item in (text or "").split(",") if item.strip()]
+
+
+def _models(given: str) -> dict[str, str]:
     """Return sources by the names of the models."""
     models: dict[str, str] = {}
-    for item in given:
+    for item in _items(given):
         name, equals, source = item.partition("=")
         source = source if equals else item
         name = name if equals else item.removeprefix(PRESET).rstrip("/").split("/")[-1]
@@ -104,6 +108,8 @@ def _models(given: list[str]) -> dict[str, str]:
         else:
             pretrained_config(Path(source))
         models[name] = source
+    if not models:
+        raise InputError("model names none; give at least one, such as preset:nt")
     return models
 
 
