@@ -1,5 +1,6 @@
 """A web server on this machine that answers well, or misbehaves in one of the ways that servers do."""
 
+import gzip
 import re
 import socket
 import threading
@@ -19,6 +20,7 @@ class Site:
         self.troubles = {}
         self.redirects = {}
         self.has_ranges = True
+        self.encoding = "identity"
         self.requests = Counter()
         self.ranges = []
         self.is_closing = threading.Event()
@@ -50,12 +52,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path not in site.files:
             return self.say(404, b"", {"X-Error-Code": "EntryNotFound"})
         data = site.files[self.path]
+        if site.encoding == "gzip":
+            data = gzip.compress(data, mtime=0)
         troubles = site.troubles[self.path]
         trouble = troubles.pop(0) if troubles and not is_head else ""
         if trouble.isdecimal():
             return self.say(int(trouble), b"busy", {})
         begin = self.wanted(data)
         headers = {"ETag": f'"{hash(data)}"', "X-Repo-Commit": "0" * 40}
+        if site.encoding != "identity":
+            headers["Content-Encoding"] = site.encoding
         if begin:
             headers["Content-Range"] = f"bytes {begin}-{len(data) - 1}/{len(data)}"
         rest = data[begin:]

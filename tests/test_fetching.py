@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from serving import serve, unused_port
 
-from convnova.data.catalogue.checksums import RECORD, content_sha256, what_is_wrong
+from convnova.data.catalogue.checksums import RECORD, content_sha256, split_sha256, what_is_wrong
 from convnova.data.catalogue.fetching import fetch_file, fetch_files
 from convnova.data.catalogue.http import DownloadError, Patience
 from convnova.data.catalogue.tables import find_task
@@ -64,6 +64,12 @@ def test_a_file_arrives_whole_whatever_the_server_does_first(site, folder, troub
     assert path.read_bytes() == DATA
     assert path == folder / "gue/tf/3/train.csv"
     assert leftovers(folder) == []
+
+
+def test_a_server_that_compresses_what_it_sends_is_understood(site, folder):
+    site.encoding = "gzip"
+    assert fetch(data_file(site.add("/train.csv", DATA, "truncate")), folder).read_bytes() == DATA
+    assert site.ranges == []
 
 
 def test_only_the_rest_of_a_broken_download_is_asked_for(site, folder):
@@ -195,6 +201,22 @@ def test_an_unknown_checksum_is_recorded_and_compared_later(site, folder):
         fetch(file, folder)
 
 
+def test_another_file_in_its_place_is_told(site, folder):
+    file = data_file(site.add("/train.csv", DATA))
+    (folder / "gue/tf/3").mkdir(parents=True)
+    (folder / file.local).write_bytes(DATA[:-1])
+    with pytest.raises(DownloadError, match=r"train\.csv is there, but its content has sha256 .*: delete it"):
+        fetch(file, folder)
+
+
+def test_a_split_has_one_checksum(folder):
+    (folder / "a.csv").write_bytes(DATA)
+    (folder / "b.csv.gz").write_bytes(gzip.compress(DATA))
+    a, b = folder / "a.csv", folder / "b.csv.gz"
+    assert split_sha256([a]) == split_sha256([b]) == hashlib.sha256(DATA).hexdigest()
+    assert split_sha256([a, b]) not in (split_sha256([a]), split_sha256([b, a, a]))
+
+
 def test_content_checksum_is_the_same_plain_and_compressed(folder):
     (folder / "a.csv").write_bytes(DATA)
     (folder / "a.csv.gz").write_bytes(gzip.compress(DATA))
@@ -236,8 +258,20 @@ def test_the_hub_is_asked_where_hf_endpoint_says(site, folder, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", site.url)
     site.add(HUB_PATH, DATA)
     file = data_file("hub:owner/set@main/GUE/human_tf_3/train.csv")
-    assert fetch(file, folder).read_bytes() == DATA
+    reports = []
+    path, is_new = fetch_file(file, folder, PATIENCE, lambda *now: reports.append(now))
+    assert is_new
+    assert path.read_bytes() == DATA
     assert site.requests[HUB_PATH] == 1
+    assert reports[-1] == (len(DATA), len(DATA))
+
+
+def test_progress_is_reported_in_bytes(site, folder):
+    reports = []
+    file = data_file(site.add("/train.csv", DATA, "truncate"))
+    fetch_file(file, folder, PATIENCE, lambda *now: reports.append(now))
+    assert reports[-1] == (len(DATA), len(DATA))
+    assert [done for done, _ in reports] == sorted(done for done, _ in reports)
 
 
 def test_a_hub_that_cannot_serve_is_told_in_one_line(site, folder, monkeypatch):

@@ -1,12 +1,13 @@
 """Whether a file is the one of the catalogue: by its checksum, or by the one it had when it was fetched.
 
 A file whose checksum nobody here knows is not refused: what arrived the first time is written to
-``checksums.sha256`` in the data folder (``sha256sum -c checksums.sha256`` checks it too), and a later fetch
-or check compares with that.
+``checksums.sha256`` in the data folder (of plain files ``sha256sum -c`` checks it too), and a later fetch or
+check compares with that.
 """
 
 import gzip
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -36,6 +37,15 @@ def content_sha256(path: Path) -> tuple[str, int]:
                 digest.update(block)
                 size += len(block)
     return digest.hexdigest(), size
+
+
+def split_sha256(paths: Sequence[Path]) -> str:
+    """Return one checksum for the contents of the files of a split, in their order.
+
+    Of a single file it is that of its content; where there are several, of their checksums.
+    """
+    digests = [content_sha256(path)[0] for path in paths]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def what_is_wrong(path: Path, file: DataFile, folder: Path) -> str | None:

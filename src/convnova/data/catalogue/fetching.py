@@ -88,7 +88,7 @@ def fetch_file(
         hosts: why hosts could not be reached before: they are not asked again; empty text: it was.
 
     Raises:
-        DownloadError: when no source gives the file; the reason of each.
+        DownloadError: when no source gives the file, for the reason of each; or when another file is there.
     """
     hosts = {} if hosts is None else hosts
     target = folder / file.local
@@ -97,6 +97,8 @@ def fetch_file(
     waiting.mkdir(exist_ok=True)
     with FileLock(waiting / f"{_short_hash(file.local)}.lock"):
         if path := find_file(file, folder):
+            if reason := what_is_wrong(path, file, folder):
+                raise DownloadError(f"{path} is there, but {reason}: delete it and fetch again")
             return path, False
         reasons = [] if file.sources else ["no stable place to fetch it from is known"]
         for source in file.sources:
@@ -109,7 +111,7 @@ def fetch_file(
                     if host not in hosts:  # the hub's own retries take half a minute
                         check_connection(hub_endpoint(), patience)
                         hosts[host] = ""
-                    arrived = _fetch_hub(source, waiting)
+                    arrived = _fetch_hub(source, waiting, report)
                 else:
                     arrived = _fetch_url(source, file, waiting, patience, report)
                 if reason := what_is_wrong(arrived, file, folder):
@@ -148,7 +150,7 @@ def _fetch_url(url: str, file: DataFile, waiting: Path, patience: Patience, repo
         ) from None
 
 
-def _fetch_hub(source: str, waiting: Path) -> Path:
+def _fetch_hub(source: str, waiting: Path, report: Report) -> Path:
     """Return a file fetched from the Hugging Face hub (or the mirror in ``HF_ENDPOINT``)."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -164,6 +166,7 @@ def _fetch_hub(source: str, waiting: Path) -> Path:
                 revision=revision,
                 local_dir=waiting / _short_hash(f"{repository}@{revision}"),
                 endpoint=hub_endpoint(),
+                tqdm_class=_bar_that_reports(report),
             )
         )
     except LocalEntryNotFoundError as error:
@@ -174,6 +177,23 @@ def _fetch_hub(source: str, waiting: Path) -> Path:
         raise DownloadError(f"{said} for {repository} {filename} at {revision}") from error
     except (OSError, ValueError) as error:
         raise DownloadError(" ".join(str(error).split())[:200]) from error
+
+
+def _bar_that_reports(report: Report) -> type:
+    """Return the kind of progress bar that the hub's client takes; it draws nothing, but reports."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    class Bar(tqdm):
+        def __init__(self, *_: object, total: int | None = None, initial: int = 0, **__: object) -> None:
+            super().__init__(disable=True)
+            self.arrived, self.size = initial, total
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.arrived += int(n or 0)
+            report(self.arrived, self.size)
+            return None
+
+    return Bar
 
 
 def hub_endpoint() -> str:

@@ -144,7 +144,7 @@ def _begin(answer: "requests.Response", asked: int) -> int:
 def _remember_tag(answer: "requests.Response", tag_file: Path) -> None:
     """Keep what tells whether the file behind the URL is still the same; without it nothing is resumed."""
     tag = answer.headers.get("ETag", "")
-    if tag and not tag.startswith("W/") and answer.headers.get("Accept-Ranges", "bytes") != "none":
+    if tag and not tag.startswith("W/") and _is_as_stored(answer):
         tag_file.write_text(tag, encoding="utf-8")
     else:
         tag_file.unlink(missing_ok=True)
@@ -152,7 +152,12 @@ def _remember_tag(answer: "requests.Response", tag_file: Path) -> None:
 
 def _total(answer: "requests.Response", begin: int) -> int | None:
     length = answer.headers.get("Content-Length", "")
-    return begin + int(length) if length.isdecimal() else None
+    return begin + int(length) if length.isdecimal() and _is_as_stored(answer) else None
+
+
+def _is_as_stored(answer: "requests.Response") -> bool:
+    """Whether the bytes are sent as they are; some servers compress what they were asked not to."""
+    return answer.headers.get("Content-Encoding", "identity") == "identity"
 
 
 def _size(path: Path) -> int:
