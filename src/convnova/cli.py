@@ -10,8 +10,15 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
 from convnova.benchmark.settings import BenchmarkSettings
+from convnova.data.catalogue.settings import (
+    CheckSettings,
+    FetchSettings,
+    ListSettings,
+    PrepareSettings,
+)
 from convnova.demo.settings import DemoSettings
 from convnova.errors import InputError, TerminatedError
+from convnova.inference.settings import ClassifySettings, EvaluateSettings
 from convnova.training.settings import PretrainSettings
 from convnova.training.task_settings import FinetuneTaskSettings
 
@@ -91,6 +98,26 @@ def _run_finetune(arguments: Namespace) -> None:
     finetune_task(_settings(FinetuneTaskSettings, arguments))
 
 
+def _add_evaluate(parser: ArgumentParser) -> None:
+    _add_settings(parser, EvaluateSettings)
+
+
+def _run_evaluate(arguments: Namespace) -> None:
+    from convnova.inference.classify import evaluate
+
+    evaluate(_settings(EvaluateSettings, arguments))
+
+
+def _add_classify(parser: ArgumentParser) -> None:
+    _add_settings(parser, ClassifySettings)
+
+
+def _run_classify(arguments: Namespace) -> None:
+    from convnova.inference.classify import classify
+
+    classify(_settings(ClassifySettings, arguments))
+
+
 def _add_benchmark(parser: ArgumentParser) -> None:
     _add_settings(parser, BenchmarkSettings)
 
@@ -99,6 +126,38 @@ def _run_benchmark(arguments: Namespace) -> None:
     from convnova.benchmark.suite import benchmark
 
     benchmark(_settings(BenchmarkSettings, arguments))
+
+
+_DATA_ACTIONS: dict[str, tuple[type, str]] = {
+    "list": (ListSettings, "the suites of the catalogue, or the tasks of one"),
+    "fetch": (FetchSettings, "download the files of a suite, each whole and checked or not at all"),
+    "prepare": (
+        PrepareSettings,
+        "write tasks as Parquet; build Genomic Benchmarks from intervals",
+    ),
+    "check": (CheckSettings, "what is there, whether it is what was published, and what leaks into test"),
+}
+
+
+def _add_data(parser: ArgumentParser) -> None:
+    actions = parser.add_subcommands(dest="action", required=True)
+    for name, (settings, text) in _DATA_ACTIONS.items():
+        subparser = _Parser(description=text)
+        _add_settings(subparser, settings)
+        actions.add_subcommand(name, subparser, help=text)
+
+
+def _run_data(arguments: Namespace) -> None:
+    from convnova.data.catalogue import commands
+
+    run: dict[str, Callable[[Any], None]] = {
+        "list": commands.list_data,
+        "fetch": commands.fetch,
+        "prepare": commands.prepare,
+        "check": commands.check,
+    }
+    settings, _ = _DATA_ACTIONS[arguments.action]
+    run[arguments.action](_settings(settings, arguments[arguments.action]))
 
 
 def _add_demo(parser: ArgumentParser) -> None:
@@ -145,11 +204,14 @@ COMMANDS = {
         _add_finetune,
         _run_finetune,
     ),
+    "evaluate": Command("score a fine-tuned model on labelled sequences", _add_evaluate, _run_evaluate),
+    "classify": Command("predict labels and probabilities of new sequences", _add_classify, _run_classify),
     "benchmark": Command(
         "run a public suite, task x model x seed, and set it beside the published numbers",
         _add_benchmark,
         _run_benchmark,
     ),
+    "data": Command("public data sets: list, fetch, prepare, check", _add_data, _run_data),
     "convert": Command(
         "turn a released checkpoint into a model's folder, or back; every tensor is accounted for",
         _add_convert,
@@ -166,8 +228,8 @@ def build_parser() -> ArgumentParser:
     commands = parser.add_subcommands(dest="command", required=True)
     for name, command in COMMANDS.items():
         subparser = _Parser(description=command.help)
-        command.add_arguments(subparser)
         commands.add_subcommand(name, subparser, help=command.help)
+        command.add_arguments(subparser)
     return parser
 
 

@@ -25,9 +25,10 @@ from convnova.training.checkpoints import write_model
 from convnova.training.finetune import Finetuned
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.learn import PRESET, learn, measure
-from convnova.training.record import file_checksum, flat, plain, run_record, write_json
+from convnova.training.record import file_checksum, flat, plain, run_record
 from convnova.training.task_settings import TaskNetworkSettings
 from convnova.training.weights import WEIGHTS_NAME
+from convnova.writing import whole_file, write_json
 
 RESULT_NAME = "result.json"
 PREDICTIONS_NAME = "predictions.npz"
@@ -129,10 +130,8 @@ def run_job(job: Job, output: Path, threads: int | None) -> Outcome:
 def write_outcome(outcome: Outcome, folder: Path) -> None:
     """Write what a job found; its result comes last, so where it is, the job is finished."""
     folder.mkdir(parents=True, exist_ok=True)
-    staging = folder / (PREDICTIONS_NAME + ".incomplete")
-    with staging.open("wb") as file:
+    with whole_file(folder / PREDICTIONS_NAME) as staging, staging.open("wb") as file:
         np.savez_compressed(file, predictions=outcome.predictions, labels=outcome.labels)
-    staging.replace(folder / PREDICTIONS_NAME)
     write_json(folder / RESULT_NAME, outcome.result)
 
 

@@ -63,7 +63,8 @@ def plan(settings: BenchmarkSettings) -> list[Job]:
     Raises:
         InputError: when a task, its files or a model are missing.
     """
-    tasks = [find_task(settings.suite, name) for name in _items(settings.tasks)] or suite_tasks(settings.suite)
+    named = [find_task(settings.suite, name) for name in _items(settings.tasks)]
+    tasks = named or suite_tasks(settings.suite)
     protocol = protocol_of(settings.protocol, settings.suite)
     seeds = settings.seeds or SUITE_DEFAULTS.get(settings.suite, ("sound", 3))[1]
     resolve_precision(settings.training.precision)

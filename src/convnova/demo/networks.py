@@ -10,6 +10,7 @@ from convnova.demo.splits import few_sequences
 from convnova.demo.steps import Steps, checksum
 from convnova.demo.task import StartCodons
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
+from convnova.training.checkpoints import write_model
 from convnova.training.finetune import Evaluation, finetune
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.weights import WEIGHTS_NAME, pretrained_config
@@ -73,7 +74,8 @@ def finetune_all(
         def run(arm: Arm = arm, train: LabelledSequences = train, s: FinetuneSettings = finetuning) -> Any:
             config = pretrained_config(pretrained, num_labels=2, pooling="center")
             source, place = pretrained if arm.is_pretrained else None, settings.output / arm.folder
-            made = finetune(source, config, train, splits["validation"].sequences, s, place, steps.console)
+            made = finetune(source, config, train, splits["validation"].sequences, s, steps.console)
+            write_model(made.model, place)
             rows = [evaluation._asdict() for evaluation in made.evaluations]
             return {"weights": str(made.weights), "evaluations": rows}
 

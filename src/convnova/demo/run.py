@@ -20,7 +20,8 @@ from convnova.demo.splits import build_task
 from convnova.demo.steps import Steps
 from convnova.demo.tables import say_what_next
 from convnova.genome import Gene, Genome, read_gff3
-from convnova.training.record import run_record, write_json
+from convnova.training.record import run_record
+from convnova.writing import write_json
 
 LOG_WIDTH = 110
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from convnova.training.record import write_json
+from convnova.writing import write_json
 
 
 class Step(NamedTuple):

@@ -19,7 +19,6 @@ from convnova.evaluation.scores import SELECTION
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.training.arguments import quiet_libraries
-from convnova.training.checkpoints import write_model
 from convnova.training.finetune_progress import Progress
 from convnova.training.finetune_settings import FinetuneSettings, Method
 from convnova.training.finetune_trainer import Evaluation, FinetuneTrainer
@@ -50,7 +49,6 @@ def finetune(
     train: LabelledSequences,
     validation: LabelledSequences,
     settings: FinetuneSettings,
-    output: Path | None = None,
     console: Console | None = None,
 ) -> Finetuned:
     """Train a model of a task and return it with the weights that did best on the validation part.
@@ -61,7 +59,6 @@ def finetune(
         train: sequences to learn from.
         validation: sequences to choose on.
         settings: how to train.
-        output: folder for the model and its tokenizer as `from_pretrained` reads them; default nowhere.
         console: where progress goes; default nowhere.
 
     Raises:
@@ -85,8 +82,6 @@ def finetune(
         with progress.shown():
             trainer.train()
     model.load_state_dict(trainer.best_weights)
-    if output is not None and trainer.args.should_save:
-        write_model(model.eval(), output)
     assert trainer.best is not None
     seconds = time.perf_counter() - began
     return Finetuned(model.eval(), weights, trainer.evaluations, trainer.best, selection, seconds)

@@ -49,7 +49,6 @@ def learn(
     model: str,
     network: TaskNetworkSettings,
     training: FinetuneSettings,
-    output: Path | None = None,
     console: Console | None = None,
 ) -> Finetuned:
     """Train a model on a task and choose it on validation.
@@ -59,7 +58,6 @@ def learn(
         model: ``preset:NAME``, or the folder of a pretrained model.
         network: what to change of it.
         training: how to train.
-        output: folder for the model; default nowhere.
         console: where progress goes; default nowhere.
 
     Raises:
@@ -68,7 +66,7 @@ def learn(
     if task.validation is None:
         raise InputError("the task has no validation part; hold out a share of train to choose on")
     start = starting_point(model, network, task)
-    return finetune(start.pretrained, start.config, task.train, task.validation, training, output, console)
+    return finetune(start.pretrained, start.config, task.train, task.validation, training, console)
 
 
 def measure(made: Finetuned, task: LabelledTask, average_strands: bool) -> Measured:

@@ -5,6 +5,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+from convnova.writing import whole_file
+
 COLUMNS = (
     "step",
     "epoch",
@@ -42,6 +44,5 @@ def cut_back(path: Path, step: int) -> None:
     if not kept:  # the header is written again with the first row
         path.unlink()
         return
-    staging = path.with_name(path.name + ".incomplete")
-    staging.write_bytes(header + b"".join(kept))
-    staging.replace(path)
+    with whole_file(path) as staging:
+        staging.write_bytes(header + b"".join(kept))

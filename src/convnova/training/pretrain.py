@@ -34,12 +34,12 @@ from convnova.training.record import (
     keep_record,
     read_scores,
     run_record,
-    write_json,
 )
 from convnova.training.report import describe_run, print_next_steps, print_scores, say
 from convnova.training.settings import ModelSettings, PretrainSettings
 from convnova.training.trainer import PretrainingTrainer
 from convnova.training.weights import WEIGHTS_NAME
+from convnova.writing import write_json
 
 # Settings that a resumed run may have changed: none of them touches the weights it ends with. What genome
 # and windows.intervals hold is compared by checksum.

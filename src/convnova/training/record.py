@@ -15,6 +15,7 @@ import torch
 
 from convnova.errors import InputError
 from convnova.evaluation.masked_lm import Summary
+from convnova.writing import write_json
 
 RECORD_NAME = "run.json"
 SCORES_NAME = "scores.json"
@@ -64,13 +65,6 @@ def read_scores(run: Path) -> dict[str, list[Summary]]:
 def plain(settings: Any) -> Any:
     """Return a settings dataclass as what JSON can hold."""
     return json.loads(json.dumps(dataclasses.asdict(settings), default=str))
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    staging = path.with_name(path.name + ".incomplete")
-    staging.write_text(json.dumps(content, indent=2) + "\n")
-    staging.replace(path)
 
 
 def check_same_run(output: Path, settings: Any, data: dict[str, Any], changeable: tuple[str, ...]) -> None:

@@ -1,0 +1,91 @@
+"""Fine-tuned models on sequences from files: their scores, or their predictions."""
+
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import torch
+from rich.console import Console
+
+from convnova.data.reading import read_sequences
+from convnova.errors import InputError
+from convnova.evaluation.bootstrap import Interval, bootstrap_interval
+from convnova.evaluation.scores import METRIC_NAMES, score
+from convnova.inference.predict import predict
+from convnova.inference.saved_task import TaskModel, load_task_model
+from convnova.inference.settings import ClassifySettings, EvaluateSettings
+from convnova.inference.tables import check_format, prediction_table, write_table
+from convnova.writing import write_json
+
+
+def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict[str, Any]:
+    """Return the scores of a fine-tuned model on labelled sequences, and print them.
+
+    Raises:
+        InputError: for a folder without such a model, a file that cannot be read, or labels that do not fit.
+    """
+    console = console or Console()
+    model, task = _load(settings)
+    table = read_sequences(settings.test, settings.read)
+    labels = task.scheme.encode(table)
+    predictions = predict(model, table.ids, task.average_strands)
+    problem = task.scheme.problem_type
+    scores = score(problem, labels, predictions)
+    interval = bootstrap_interval(problem, task.metric, labels, predictions)
+    result = {
+        "test": {
+            "source": table.source,
+            "sequences": len(table),
+            "scores": scores,
+            "interval": {"metric": task.metric} | interval._asdict(),
+            "both_strands": task.average_strands,
+        }
+    }
+    for line in score_lines(scores, task.metric, interval, len(table)):
+        console.print(line, markup=False, highlight=False)
+    if settings.output is not None:
+        settings.output.mkdir(parents=True, exist_ok=True)
+        write_table(
+            prediction_table(table, task.scheme, predictions, labels), settings.output / "predictions.csv"
+        )
+        write_json(settings.output / "scores.json", result)
+    return result
+
+
+def classify(settings: ClassifySettings, console: Console | None = None) -> pl.DataFrame:
+    """Return the predictions of a fine-tuned model for new sequences, and write them.
+
+    Raises:
+        InputError: for a folder without such a model, or files that cannot be read or written.
+    """
+    console = console or Console()
+    check_format(settings.output)
+    model, task = _load(settings)
+    table = read_sequences(settings.input, replace(settings.read, read_labels=False))
+    if settings.output.suffix == ".bed" and table.intervals is None:
+        raise InputError(f"{settings.output}: BED needs intervals of a genome; write .csv for sequences")
+    frame = prediction_table(table, task.scheme, predict(model, table.ids, task.average_strands))
+    write_table(frame, settings.output)
+    say = f"{table.source}: {len(table):,} sequences -> {settings.output}"
+    if "prediction" in frame.columns:
+        counts = frame["prediction"].value_counts(sort=True).head(10).rows()
+        say += " (" + ", ".join(f"{name or 'none'} {count:,}" for name, count in counts) + ")"
+    console.print(say, markup=False, highlight=False, soft_wrap=True)
+    return frame
+
+
+def score_lines(scores: dict[str, float], metric: str, interval: Interval, n: int) -> list[str]:
+    """Return scores for people: the task's own first, with its interval."""
+    own = f"{METRIC_NAMES[metric]} {scores[metric]:.4f}"
+    lines = [f"{own}  ({interval.coverage:.0%} {interval.low:.4f} to {interval.high:.4f}, {n:,} sequences)"]
+    rest = [f"{METRIC_NAMES[name]} {value:.4f}" for name, value in scores.items() if name != metric]
+    return [*lines, "  ".join(rest)]
+
+
+def _load(settings: EvaluateSettings | ClassifySettings) -> TaskModel:
+    """Return the model on the best device, and its task with the strands that are wanted."""
+    model, task = load_task_model(settings.model)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    if settings.both_strands is not None:
+        task = replace(task, average_strands=settings.both_strands)
+    return TaskModel(model, task)

@@ -1,0 +1,24 @@
+"""Files that appear whole or not at all: they are filled under another name, then renamed."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to; what is there replaces `path` once nothing has failed."""
+    staging = path.with_name(path.name + ".incomplete")
+    try:
+        yield staging
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    with whole_file(path) as staging:
+        staging.write_text(json.dumps(content, indent=2) + "\n")
