@@ -122,7 +122,12 @@ def run_job(job: Job, output: Path, threads: int | None) -> Outcome:
         "warnings": list(parts.report.warnings),
         "curve": [[one.epoch, one.training_loss, one.scores[made.selection]] for one in made.evaluations],
         "job": job.record(),
-        **run_record(training, _checksums(job), {"network": plain(job.network)}),
+        "network": plain(job.network),
+        **{
+            name: value
+            for name, value in run_record(training, _checksums(job), {}).items()
+            if name != "model"
+        },
     }
     return Outcome(result, measured.predictions, parts.test.labels)
 
