@@ -3,9 +3,11 @@ from pathlib import Path
 import pytest
 
 from convnova.cli import build_parser
+from convnova.data.catalogue import suite_tasks
 from convnova.training.pretrain import model_config
 
-RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
+FOLDER = Path(__file__).parent.parent / "recipes"
+RECIPES, SUITES = sorted(FOLDER.glob("*.yaml")), sorted((FOLDER / "suites").glob("*.yaml"))
 
 
 RECEPTIVE_FIELDS = {"demo": 313, "hg38": 193, "hg38-released": 193, "yeast": 697}
@@ -22,12 +24,21 @@ def test_every_recipe_parses_and_makes_its_model(recipe):
     assert model_config(read(recipe).model).receptive_field == RECEPTIVE_FIELDS[recipe.stem]
 
 
+@pytest.mark.parametrize("recipe", SUITES, ids=lambda path: path.stem)
+def test_every_suite_recipe_parses_and_names_tasks(recipe):
+    parser = build_parser()
+    parsed = parser.parse_args(["benchmark", "--config", str(recipe), "--output", "run"])
+    settings = parser.instantiate_classes(parsed).benchmark
+    assert suite_tasks(settings.suite)
+    assert settings.training.epochs > 0
+
+
 @pytest.mark.parametrize(
     ("name", "rate", "protocol", "decay", "epochs"),
     [("hg38", 0.10, "standard", "standard", 400), ("hg38-released", 0.15, "released", "released", 2000)],
 )
 def test_hg38_recipes_are_the_published_training(name, rate, protocol, decay, epochs):
-    settings = read(Path(__file__).parent.parent / "recipes" / f"{name}.yaml")
+    settings = read(FOLDER / f"{name}.yaml")
     config = model_config(settings.model)
     assert (config.hidden_size, config.dilations, config.use_ffn) == (128, (1, 1, 1, 4, 16), True)
     assert (settings.windows.window_bp, settings.batch_windows, settings.epochs) == (1024, 128 * 6, epochs)
