@@ -24,7 +24,7 @@ from convnova.errors import InputError
 from convnova.training.checkpoints import write_model
 from convnova.training.finetune import Finetuned
 from convnova.training.finetune_settings import FinetuneSettings
-from convnova.training.learn import PRESET, learn, measure
+from convnova.training.learn import PRESET, SCRATCH, learn, measure
 from convnova.training.record import file_checksum, flat, plain, run_record
 from convnova.training.task_settings import TaskNetworkSettings
 from convnova.training.weights import WEIGHTS_NAME
@@ -190,7 +190,8 @@ def _checksums(job: Job) -> dict[str, str | None]:
         if (part := getattr(files, split)) is not None
         for path in part.paths
     }
-    weights = None if job.source.startswith(PRESET) else file_checksum(Path(job.source) / WEIGHTS_NAME)
+    is_pretrained = not job.source.startswith((PRESET, SCRATCH))
+    weights = file_checksum(Path(job.source) / WEIGHTS_NAME) if is_pretrained else None
     return checksums | {"pretrained": weights}
 
 

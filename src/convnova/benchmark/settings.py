@@ -18,8 +18,8 @@ class BenchmarkSettings:
     output: Path
     """Folder for the results; a run that stopped goes on there."""
     model: str = "preset:nt"
-    """Models to compare, with commas between: preset:NAME, or folders of pretrained ones; with a name of its
-    own before it, as in scratch=preset:nt,yeast=runs/yeast."""
+    """Models to compare, with commas between: preset:NAME, folders of pretrained ones, or scratch:FOLDER for
+    the architecture of one alone; with a name of its own before it, as in new=preset:nt,yeast=runs/yeast."""
     tasks: str | None = None
     """Tasks of the suite, with commas between; default all."""
     seeds: int | None = None

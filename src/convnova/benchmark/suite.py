@@ -19,11 +19,9 @@ from convnova.benchmark.protocols import SUITE_DEFAULTS, protocol_of
 from convnova.benchmark.settings import BenchmarkSettings
 from convnova.data.catalogue import find_task, locate, suite_tasks
 from convnova.errors import InputError
-from convnova.model.presets import preset
 from convnova.training.arguments import quiet_libraries, resolve_precision
-from convnova.training.learn import PRESET
+from convnova.training.learn import PRESET, check_model
 from convnova.training.report import say
-from convnova.training.weights import pretrained_config
 
 POLL_SECONDS = 5.0
 
@@ -101,13 +99,10 @@ def _models(given: str) -> dict[str, str]:
     for item in _items(given):
         name, equals, source = item.partition("=")
         source = source if equals else item
-        name = name if equals else item.removeprefix(PRESET).rstrip("/").split("/")[-1]
+        name = name if equals else item.removeprefix(PRESET).replace(":", " ").rstrip("/").split("/")[-1]
         if name in models:
             raise InputError(f"two models are called {name!r}; give each a name of its own: NAME={source}")
-        if source.startswith(PRESET):
-            preset(source.removeprefix(PRESET))
-        else:
-            pretrained_config(Path(source))
+        check_model(source)
         models[name] = source
     if not models:
         raise InputError("model names none; give at least one, such as preset:nt")

@@ -22,7 +22,8 @@ from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.task_settings import TaskNetworkSettings
 from convnova.training.weights import pretrained_config
 
-PRESET = "preset:"
+PRESET, SCRATCH = "preset:", "scratch:"
+"""Before the name of a preset; before the folder of a model whose architecture alone is wanted."""
 
 
 class Start(NamedTuple):
@@ -55,7 +56,8 @@ def learn(
 
     Args:
         task: its parts; validation must be there, test is not looked at.
-        model: ``preset:NAME``, or the folder of a pretrained model.
+        model: ``preset:NAME``, the folder of a pretrained model, or ``scratch:FOLDER`` for its architecture
+            with random weights.
         network: what to change of it.
         training: how to train.
         console: where progress goes; default nowhere.
@@ -96,18 +98,32 @@ def starting_point(model: str, network: TaskNetworkSettings, task: LabelledTask)
     }
     changes = network.changes()
     if not model.startswith(PRESET):
+        folder = Path(model.removeprefix(SCRATCH))
         fixed = [name for name in changes if name not in _FREE]
         if fixed or network.receptive_field != "preset":
             raise InputError(
                 f"{model} is a pretrained model: its {(fixed or ['receptive_field'])[0]} is settled; "
                 "leave it as it is, or start from a preset"
             )
-        return Start(Path(model), pretrained_config(Path(model), **changes, **head))
+        config = pretrained_config(folder, **changes, **head)
+        return Start(None if model.startswith(SCRATCH) else folder, config)
     config = preset(model.removeprefix(PRESET), **changes, **head)
     if network.receptive_field == "sequence":
         length = int(np.median(task.train.ids.lengths))
         config.dilations = dilations_of_field(length, config.kernel_size, len(config.dilations))
     return Start(None, config)
+
+
+def check_model(model: str) -> None:
+    """Check that a model can be begun with.
+
+    Raises:
+        InputError: for an unknown preset, or a folder without model.
+    """
+    if model.startswith(PRESET):
+        preset(model.removeprefix(PRESET))
+    else:
+        pretrained_config(Path(model.removeprefix(SCRATCH)))
 
 
 _FREE = ("dropout", "pooling", "classifier_dropout")

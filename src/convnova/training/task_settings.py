@@ -33,8 +33,8 @@ class FinetuneTaskSettings:
     output: Path
     """Folder for the model and its scores; must be new or empty."""
     model: str = "preset:nt"
-    """What to start from: the folder of a pretrained model, or preset:NAME for random weights (pretraining,
-    nt, genomic-benchmarks, genomic-benchmarks-386k)."""
+    """What to start from: the folder of a pretrained model, preset:NAME for random weights (pretraining, nt,
+    genomic-benchmarks, genomic-benchmarks-386k), or scratch:FOLDER for a model's architecture alone."""
     test: str | None = None
     """Sequences to test on, read once; default none."""
     validation: str | None = None
