@@ -217,7 +217,7 @@ def test_ids_and_embeddings_exclude_each_other(given):
         ({"dropout": 1.0}, "dropout must be a number in [0, 1); got 1.0"),
         ({"classifier_dropout": "0.1"}, "classifier_dropout must be a number in [0, 1); got '0.1'"),
         ({"layer_norm_eps": 0}, "layer_norm_eps must be a positive number; got 0"),
-        ({"pooling": "cls"}, "pooling must be one of mean, max, center; got 'cls'"),
+        ({"pooling": "cls"}, "pooling must be one of mean, max, center, segments; got 'cls'"),
         ({"vocab_size": 16}, "vocab_size must be 5"),
         ({"pad_token_id": 0}, "pad_token_id must be 4, which is N; got 0"),
     ],

@@ -12,6 +12,7 @@ from convnova.model import (
     ConvNovaForSequenceClassification,
     ConvNovaForTokenClassification,
 )
+from convnova.model.modeling_convnova import pool
 
 IDS = torch.tensor([[0, 1, 2, 3, 4, 0], [3, 3, 2, 1, 0, 0]])
 LABELS = torch.tensor([[0, -100, 2, -100, -100, 1], [-100, 3, -100, -100, -100, -100]])
@@ -81,7 +82,19 @@ def test_loss_of_sequences(settings, labels, expected):
 
 @torch.no_grad()
 def test_mean_pooling_in_half_precision_does_not_overflow():
-    from convnova.model.modeling_convnova import pool
-
     hidden = torch.full((1, 5000, 2), 100.0, dtype=torch.float16)
-    assert pool(hidden, None, "mean").tolist() == [[100.0, 100.0]]
+    assert pool(hidden, None, ConvNovaConfig(pooling="mean")).tolist() == [[100.0, 100.0]]
+
+
+@pytest.mark.parametrize("length", [1, 5, 16, 37])
+def test_segment_pooling_matches_bruteforce(length):
+    hidden = torch.randn(2, 40, 3, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(2, 40, dtype=torch.long)
+    mask[0, :length], mask[1, 40 - length :] = 1, 1
+    config = ConvNovaConfig(hidden_size=3, pooling="segments", pooling_segments=5)
+    for row, start in enumerate((0, 40 - length)):
+        parts = [[] for _ in range(5)]
+        for place in range(length):
+            parts[place * 5 // length].append(hidden[row, start + place])
+        means = [torch.stack(part).mean(0) if part else torch.zeros(3) for part in parts]
+        torch.testing.assert_close(pool(hidden, mask, config)[row], torch.cat(means))

@@ -49,13 +49,13 @@ def predict(
 def pooled_embeddings(
     model: Any, sequences: PackedSequences, both_strands: bool = False, batch_bases: int = BATCH_BASES
 ) -> NDArray[np.float32]:
-    """Return what a sequence model's head reads of each sequence, (n, C); arguments as in `predict`."""
+    """Return what a sequence model's head reads of each sequence, (n, pooled size); arguments as in `predict`."""
 
     def embeddings(inputs: dict[str, Tensor]) -> Tensor:
         hidden = model.base_model(**inputs).last_hidden_state
-        return pool(hidden, inputs.get("attention_mask"), model.config.pooling).float()
+        return pool(hidden, inputs.get("attention_mask"), model.config).float()
 
-    return _by_batch(model, embeddings, model.config.hidden_size, sequences, both_strands, batch_bases)
+    return _by_batch(model, embeddings, model.config.pooled_size, sequences, both_strands, batch_bases)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from typing import Any, Self
 from transformers import PretrainedConfig
 
 VOCABULARY = ("A", "C", "G", "T", "N")
-POOLINGS = ("mean", "max", "center")
+POOLINGS = ("mean", "max", "center", "segments")
 STEM_KERNEL_SIZE = 9
 
 AUTO_MAP = {
@@ -55,7 +55,9 @@ class ConvNovaConfig(PretrainedConfig):
         use_final_conv: whether two 1x1 convolutions follow the output MLP.
         dropout: probability before each gated convolution, on both branches.
         layer_norm_eps: epsilon of every LayerNorm.
-        pooling: how a sequence classifier sums up positions: mean, max, or center (the middle position).
+        pooling: how a sequence classifier sums up positions: mean, max, center (the middle position), or
+            segments (the mean of each of `pooling_segments` equal parts, so that the head knows where).
+        pooling_segments: number of these parts.
         classifier_dropout: probability before the classification layer.
 
     Raises:
@@ -75,6 +77,7 @@ class ConvNovaConfig(PretrainedConfig):
         dropout: float = 0.0,
         layer_norm_eps: float = 1e-5,
         pooling: str = "mean",
+        pooling_segments: int = 16,
         classifier_dropout: float = 0.0,
         vocab_size: int = len(VOCABULARY),
         pad_token_id: int = VOCABULARY.index("N"),
@@ -89,6 +92,7 @@ class ConvNovaConfig(PretrainedConfig):
         self.dropout = dropout
         self.layer_norm_eps = layer_norm_eps
         self.pooling = pooling
+        self.pooling_segments = pooling_segments
         self.classifier_dropout = classifier_dropout
         self.vocab_size = vocab_size
         self.pad_token_id = pad_token_id
@@ -112,6 +116,11 @@ class ConvNovaConfig(PretrainedConfig):
     def receptive_field(self) -> int:
         """Width in bp of the input window that one output position depends on."""
         return STEM_KERNEL_SIZE + (self.kernel_size - 1) * sum(self.dilations)
+
+    @property
+    def pooled_size(self) -> int:
+        """Numbers that a sequence head reads of each sequence."""
+        return self.hidden_size * (self.pooling_segments if self.pooling == "segments" else 1)
 
     def _check_keys(self, kwargs: dict[str, Any]) -> None:
         for key in kwargs:
@@ -152,6 +161,11 @@ class ConvNovaConfig(PretrainedConfig):
             _is_number(self.layer_norm_eps) and self.layer_norm_eps > 0,
             "layer_norm_eps must be a positive number",
             self.layer_norm_eps,
+        )
+        _require(
+            _is_int(self.pooling_segments, 1),
+            "pooling_segments must be a whole number of at least 1",
+            self.pooling_segments,
         )
         _require(self.pooling in POOLINGS, f"pooling must be one of {', '.join(POOLINGS)}", self.pooling)
         _require(

@@ -288,7 +288,7 @@ class ConvNovaForSequenceClassification(ConvNovaPreTrainedModel):
         super().__init__(config)
         self.convnova = ConvNovaModel(config)
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.pooled_size, config.num_labels)
         self.post_init()
 
     def forward(
@@ -307,7 +307,7 @@ class ConvNovaForSequenceClassification(ConvNovaPreTrainedModel):
                 `problem_type`, one label means regression, whole numbers mean classes.
         """
         outputs = self.convnova(input_ids, attention_mask, return_dict=True, **inputs)
-        pooled = pool(outputs.last_hidden_state, attention_mask, self.config.pooling)
+        pooled = pool(outputs.last_hidden_state, attention_mask, self.config)
         logits = self.classifier(self.dropout(pooled))
         loss = None if labels is None else self._loss(logits, labels)
         return _as_output(
@@ -401,14 +401,15 @@ def keep_real(x: Tensor, mask: Tensor | None) -> Tensor:
     return x if mask is None else x * mask
 
 
-def pool(hidden: Tensor, attention_mask: Tensor | None, pooling: str) -> Tensor:
-    """Return one vector a sequence, (B, C), from its real positions only.
+def pool(hidden: Tensor, attention_mask: Tensor | None, config: ConvNovaConfig) -> Tensor:
+    """Return one vector a sequence, (B, `config.pooled_size`), from its real positions only.
 
     Args:
         hidden: (B, L, C).
         attention_mask: (B, L), real positions in one run.
-        pooling: mean, max, or center: the middle one of the real positions.
+        config: with `pooling` and `pooling_segments`.
     """
+    pooling = config.pooling
     if attention_mask is None:
         attention_mask = hidden.new_ones(hidden.shape[:2])
     real = attention_mask.bool().unsqueeze(-1)
@@ -418,8 +419,30 @@ def pool(hidden: Tensor, attention_mask: Tensor | None, pooling: str) -> Tensor:
     if pooling == "center":
         first = real.squeeze(-1).int().argmax(dim=1)
         return hidden[torch.arange(len(hidden), device=hidden.device), first + count.squeeze(-1) // 2]
+    if pooling == "segments":
+        return _segment_means(hidden, real, count, config.pooling_segments).to(hidden.dtype)
     # Summed in float32: in half precision a few thousand positions leave its range.
     return ((hidden * real).sum(dim=1, dtype=torch.float32) / count).to(hidden.dtype)
+
+
+def _segment_means(hidden: Tensor, real: Tensor, count: Tensor, segments: int) -> Tensor:
+    """Return the means of equal parts of the real positions, side by side, (B, segments * C).
+
+        real positions   0 1 2 3 4 5 6      3 segments: 0 1 2 | 3 4 | 5 6
+
+    A part without position, of a sequence shorter than `segments`, is zero.
+
+    Args:
+        hidden: (B, L, C).
+        real: whether a position is real, (B, L, 1).
+        count: number of real positions, (B, 1).
+        segments: number of parts.
+    """
+    place = real.squeeze(-1).cumsum(dim=1) - 1  # among the real positions, (B, L)
+    segment = place * segments // count
+    is_member = F.one_hot(segment.clamp(0, segments - 1), segments) * real  # (B, L, segments)
+    sums = is_member.transpose(1, 2).float() @ hidden.float()
+    return (sums / is_member.sum(dim=1).clamp(min=1).unsqueeze(-1)).flatten(1)
 
 
 def masked_cross_entropy(

@@ -126,5 +126,5 @@ def check_model(model: str) -> None:
         pretrained_config(Path(model.removeprefix(SCRATCH)))
 
 
-_FREE = ("dropout", "pooling", "classifier_dropout")
-"""Settings of a network that change none of its weights."""
+_FREE = ("dropout", "pooling", "pooling_segments", "classifier_dropout")
+"""Settings of a network that change none of the backbone's weights."""

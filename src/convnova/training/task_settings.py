@@ -12,13 +12,16 @@ from convnova.training.settings import NetworkSettings
 
 @dataclass(frozen=True)
 class TaskNetworkSettings(NetworkSettings):
-    """What to change: of a preset anything, of a pretrained model dropout, pooling, classifier_dropout."""
+    """What to change: of a preset anything, of a pretrained model dropout and pooling."""
 
     receptive_field: Literal["preset", "sequence"] = "preset"
     """"sequence" chooses the dilations of a preset so that the receptive field is about the median length of
     the training sequences."""
-    pooling: Literal["mean", "max", "center"] | None = None
-    """How positions are summed up for the head; default mean."""
+    pooling: Literal["mean", "max", "center", "segments"] | None = None
+    """How positions are summed up for the head: segments is the mean of each of several equal parts, where
+    labels depend on the place of something; default mean."""
+    pooling_segments: int | None = None
+    """Number of these parts; default 16."""
     classifier_dropout: float | None = None
     """Dropout before the head; default 0."""
 
