@@ -1,7 +1,7 @@
 """Published numbers, one a row as its source prints it, and each with its protocol.
 
-``published.csv`` lies beside this file. Numbers of different protocols or sources are never merged: a value that
-differs between sources stands twice, and a number that was read in a document that quotes the source says so.
+``published.csv`` lies beside this file. Numbers of different protocols or sources are never merged: a value
+that differs between sources stands twice, and a number read in a document that quotes the source says so.
 """
 
 import csv
@@ -37,8 +37,7 @@ _METRICS = {
     "spearman (meta)": "spearman",
     "r2": "r2",
 }
-"""What sources call the scores of `convnova.evaluation.scores`; others are kept, and compared with nothing."""
-_SECOND_HAND = ("second-hand", "reprint", "quoted by", "quoted in", "summary of", "read from screenshot")
+"""What sources call the scores of `convnova.evaluation.scores`; others are kept, compared with nothing."""
 _UNITS = {"": 1, "K": 1e3, "M": 1e6, "B": 1e9}
 
 
@@ -67,6 +66,8 @@ class Published(NamedTuple):
     """Whether it was read in a document that quotes the source."""
     is_ambiguous: bool
     """Whether the source leaves open which score it is."""
+    is_other_data: bool
+    """Whether it was apparently measured on other data than the other numbers of the task."""
 
 
 @cache
@@ -78,7 +79,7 @@ def read_published(path: Path | None = None) -> tuple[Published, ...]:
 
     Raises:
         InputError: at the first row without suite, task, model, metric or source, or with a value, spread or
-            number of parameters that cannot be read, or a value that is no fraction on its scale, by its line.
+            number of parameters that cannot be read, or a value that is no fraction on its scale, by line.
     """
     if path is None:
         name, text = "published.csv", files(__package__).joinpath("published.csv").read_text("utf-8")
@@ -122,10 +123,10 @@ def frozen_names() -> dict[tuple[str, str], tuple[tuple[str, str], ...]]:
     are counted from 1 and do not: AUROC there does not follow GUE's order.
     """
     named: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    with files(__package__).joinpath("published_frozen.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            key = row["suite"], row["task"]
-            named.setdefault(key, []).append((row["published_suite"], row["published_task"]))
+    text = files(__package__).joinpath("published_frozen.csv").read_text("utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        key = row["suite"], row["task"]
+        named.setdefault(key, []).append((row["published_suite"], row["published_task"]))
     return {key: tuple(values) for key, values in named.items()}
 
 
@@ -146,7 +147,6 @@ def _published(row: dict[str, str | None], place: str) -> Published:
             f"{place}: value {cells['value']} is no {printed}; say in metric if it is times 100 (MCC x100)"
         )
     spread = cells["spread"].removeprefix("+-").strip()
-    told = f"{cells['source']} {cells['note']}".lower()
     return Published(
         suite=cells["suite"],
         task=cells["task"],
@@ -160,9 +160,17 @@ def _published(row: dict[str, str | None], place: str) -> Published:
         note=cells["note"],
         printed_metric=printed,
         printed_value=cells["value"],
-        is_second_hand=any(words in told for words in _SECOND_HAND),
+        is_second_hand=_is_second_hand(**{name: cells[name] for name in ("model", "source", "note")}),
+        is_other_data="DIFFERENT" in cells["note"],
         is_ambiguous=any(word in printed for word in ("ambiguous", "assumed")),
     )
+
+
+def _is_second_hand(model: str, source: str, note: str) -> bool:
+    """Return whether a number was read in a document that quotes its source, as the note says."""
+    if note.startswith("baselines second-hand"):  # said of a whole table; its own model is no baseline
+        return model.removesuffix(" method") not in source
+    return any(words in note.lower() for words in ("second-hand", "reprint in", "transcription"))
 
 
 def _number(text: str, column: str, place: str) -> float:

@@ -42,7 +42,7 @@ class PairedComparison(NamedTuple):
 
 
 class MeanRanks(NamedTuple):
-    """Rank of each model, averaged over tasks; 1 is the best, and equal scores share the mean of their ranks."""
+    """Rank of each model, averaged over tasks; 1 is the best, and equal scores share their mean rank."""
 
     mean: dict[str, float]
     tasks: tuple[str, ...]
