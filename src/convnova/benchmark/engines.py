@@ -1,85 +1,135 @@
 """Where the jobs of a suite run: one after another in this process, or as Ray tasks on a cluster.
 
-Both yield each outcome as it comes. The caller decides which jobs are its own.
+Both take jobs as they get to them, and yield each outcome as it comes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from convnova.benchmark.jobs import Job, Outcome, run_job
+from convnova.benchmark.claims import POLL_SECONDS, Claims
+from convnova.benchmark.jobs import Job
+from convnova.benchmark.outcome import Outcome, run_job
 from convnova.benchmark.settings import BenchmarkSettings
 from convnova.errors import InputError
 
-Claimed = tuple[Job, Path]
-"""A job that is this process' own, and its folder."""
+RETRIES = 3
+"""Times that a job is begun again when its worker dies."""
+_STORE_BYTES = 200_000_000
 
 
-def run_in_process(claims: Iterable[Claimed], settings: BenchmarkSettings) -> Iterator[tuple[Job, Outcome]]:
+def run_in_process(claims: Claims, settings: BenchmarkSettings) -> Iterator[tuple[Job, Outcome]]:
     """Yield outcomes one after another."""
-    for job, folder in claims:
-        yield job, run_job(job, folder, settings.threads)
+    while claims.waiting:
+        if (job := claims.take()) is not None:
+            yield job, run_job(job, job.folder(claims.output), settings.threads)
+        elif claims.waiting:
+            claims.pause()
 
 
-def run_on_ray(claims: Iterable[Claimed], settings: BenchmarkSettings) -> Iterator[tuple[Job, Outcome]]:
+def run_on_ray(claims: Claims, settings: BenchmarkSettings) -> Iterator[tuple[Job, Outcome]]:
     """Yield outcomes as Ray tasks finish, each with its CPUs and GPUs; a lost worker's job runs again.
 
     Raises:
-        InputError: when Ray is not installed, its cluster does not answer, or it can never run such a job.
+        InputError: when Ray is not installed, its cluster does not answer, or it can never run such a job;
+            and what a job raises.
     """
-    ray = _connected(settings)
-    threads = settings.threads or 1
-    task = ray.remote(num_cpus=threads, num_gpus=settings.gpus, max_retries=3)(run_job)
-    resources = ray.cluster_resources()
-    for name, wanted in (("CPU", threads), ("GPU", settings.gpus)):
-        if wanted > resources.get(name, 0):
-            raise InputError(
-                f"a job takes {wanted:g} {name}, and the Ray cluster has {resources.get(name, 0):g}; "
-                f"lower {'threads' if name == 'CPU' else 'gpus'}"
-            )
-    at_once = max(1, int(resources["CPU"] // threads))
-    if settings.gpus:
-        at_once = min(at_once, max(1, int(resources["GPU"] // settings.gpus)))
+    ray = _ray()
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        _connect(ray, settings.ray_address)
     running: dict[Any, Job] = {}
-    claims = iter(claims)
     try:
-        while True:
-            # No more jobs are claimed than run at once: another process may take the others.
-            while len(running) < at_once and (claim := next(claims, None)) is not None:
-                job, folder = claim
-                running[task.remote(job, folder, threads)] = job
+        threads, gpus, at_once = _shares(ray.cluster_resources(), settings)
+        remote = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=RETRIES)(run_with)
+        while claims.waiting or running:
+            # No more jobs are taken than run at once: another process may take the others.
+            while len(running) < at_once and (job := claims.take()) is not None:
+                running[remote.remote(job, job.folder(claims.output).resolve(), threads, gpus)] = job
             if not running:
-                return
-            done, _ = ray.wait(list(running), num_returns=1)
-            job = running.pop(done[0])
-            try:
-                yield job, ray.get(done[0])
-            except ray.exceptions.RayTaskError as error:
-                raise error.as_instanceof_cause() from None
+                if claims.waiting:
+                    claims.pause()
+                continue
+            done, _ = ray.wait(list(running), timeout=POLL_SECONDS)
+            for reference in done:
+                job = running.pop(reference)
+                yield job, _result(ray, reference, job)
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
-        if settings.ray_address is None:
+        if is_ours:
             ray.shutdown()
 
 
-def _connected(settings: BenchmarkSettings) -> Any:
+def run_with(job: Job, folder: Path, threads: int, gpus: float) -> Outcome:
+    """Run a job in a Ray worker; one without a GPU of its own sees none, which Ray leaves to us."""
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    return run_job(job, folder, threads)
+
+
+def _ray() -> Any:
     try:
         import ray
     except ImportError:
         raise InputError("engine ray needs Ray; install it with: pip install 'convnova[ray]'") from None
-    if not ray.is_initialized():
-        try:
-            ray.init(address=settings.ray_address, log_to_driver=False, include_dashboard=False)
-        except ConnectionError as error:
-            raise InputError(
-                f"ray_address {settings.ray_address}: no Ray cluster answers ({error}); start one with "
-                "ray start --head, or leave the address out for a local one"
-            ) from None
     return ray
 
 
-ENGINES: dict[str, Callable[[Iterable[Claimed], BenchmarkSettings], Iterator[tuple[Job, Outcome]]]] = {
+def _connect(ray: Any, address: str | None) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        # "local", since without an address Ray joins whatever cluster runs on this machine.
+        ray.init("local", include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
+        return
+    try:
+        ray.init(address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"ray_address {address}: no Ray cluster answers ({reason}); start one with ray start --head, or "
+            "leave the address out for a local one"
+        ) from None
+
+
+def _shares(resources: dict[str, float], settings: BenchmarkSettings) -> tuple[int, float, int]:
+    """Return CPU threads and GPUs of a job, and how many jobs a cluster runs at once.
+
+    Raises:
+        InputError: when a job takes more than there is.
+    """
+    threads = settings.threads or 1
+    gpus = settings.gpus if settings.gpus is not None else min(1.0, resources.get("GPU", 0.0))
+    at_once = None
+    for name, flag, wanted in (("CPU", "threads", threads), ("GPU", "gpus", gpus)):
+        there = resources.get(name, 0)
+        if wanted > there:
+            raise InputError(
+                f"a job takes {wanted:g} {name}, and the Ray cluster has {there:g}; lower {flag}"
+            )
+        if wanted:
+            at_once = min(at_once or int(there // wanted), int(there // wanted))
+    return threads, gpus, at_once or 1
+
+
+def _result(ray: Any, reference: Any, job: Job) -> Outcome:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise InputError(str(error.cause)) from None
+        raise
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        raise InputError(
+            f"{job}: its worker died {RETRIES + 1} times ({str(error).splitlines()[0]}); give a job more "
+            "memory (fewer at once: raise threads), or look into Ray's logs"
+        ) from None
+
+
+ENGINES: dict[str, Callable[[Claims, BenchmarkSettings], Iterator[tuple[Job, Outcome]]]] = {
     "process": run_in_process,
     "ray": run_on_ray,
 }

@@ -42,9 +42,10 @@ class BenchmarkSettings:
     ray_address: str | None = None
     """Running Ray cluster; default a local one."""
     threads: int | None = None
-    """CPU threads of a job; default all in this process, and 1 with Ray."""
-    gpus: float = 0.0
-    """GPUs of a job under Ray; a fraction shares one."""
+    """CPU threads of a job; default all in this process, and 1 with Ray. The same number gives the same
+    scores."""
+    gpus: float | None = None
+    """GPUs of a job under Ray; a fraction shares one; default 1 where the cluster has GPUs, else 0."""
     keep_models: bool = False
     """Whether to keep the model of each job."""
 
@@ -53,7 +54,11 @@ class BenchmarkSettings:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("first_seed", "gpus"):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.ray_address is not None and self.engine != "ray":
             raise InputError("ray_address is given, but engine is process; add --engine ray")
+        if self.gpus and self.engine != "ray":
+            raise InputError(
+                "gpus is given, but engine is process, which uses what there is; add --engine ray"
+            )

@@ -1,29 +1,30 @@
 """The runner of a suite: the grid of task x model x seed, job by job, to one table.
 
-A finished job is never repeated. Several processes may work on one output folder: each job has a lock, and
-who holds it runs the job.
+A finished job is never repeated, and several processes may work on one output folder.
 """
 
 import json
+import re
+import shlex
+import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
-from convnova.benchmark.engines import ENGINES, Claimed
-from convnova.benchmark.jobs import RESULT_NAME, Job, is_finished, write_outcome
+from convnova.benchmark.claims import Claims
+from convnova.benchmark.engines import ENGINES
+from convnova.benchmark.jobs import RESULT_NAME, Job, data_checksums, is_finished, origin_of
+from convnova.benchmark.outcome import write_outcome
 from convnova.benchmark.protocols import SUITE_DEFAULTS, protocol_of
 from convnova.benchmark.settings import BenchmarkSettings
-from convnova.data.catalogue import find_task, locate, suite_tasks
+from convnova.data.catalogue import find_task, suite_tasks
+from convnova.data.catalogue.folder import check_folder
 from convnova.errors import InputError
 from convnova.training.arguments import quiet_libraries, resolve_precision
-from convnova.training.learn import PRESET, check_model
+from convnova.training.learn import PRESET, SCRATCH, check_model
 from convnova.training.report import say
-
-POLL_SECONDS = 5.0
 
 
 def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> list[dict[str, Any]]:
@@ -34,24 +35,23 @@ def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> li
     """
     console = console or Console()
     quiet_libraries()
-    jobs = plan(settings)
-    output = settings.output
+    jobs, output = plan(settings), settings.output
     missing = [job for job in jobs if not is_finished(job, output)]
     models = ", ".join(dict.fromkeys(job.model for job in jobs))
     say(console, f"{settings.suite}: {len(jobs)} jobs ({models}), {len(jobs) - len(missing)} finished before")
-    locks: dict[Job, FileLock] = {}
-    claims = _claims(missing, output, locks, console)
-    done, began = 0, time.perf_counter()
+    claims, done, began = Claims(missing, output), 0, time.perf_counter()
     try:
         for job, outcome in ENGINES[settings.engine](claims, settings):
+            outcome.result["command"] = command_line(sys.argv[1:])
             write_outcome(outcome, job.folder(output))
-            locks.pop(job).release()
+            claims.give_back(job)
             done += 1
-            left = (time.perf_counter() - began) / done * (len(missing) - done)
-            say(console, f"{_line(job, outcome.result)}  [{done} of {len(missing)}, {_duration(left)} left]")
+            open_jobs = sum(not (one.folder(output) / RESULT_NAME).exists() for one in missing)
+            left = (time.perf_counter() - began) / done * open_jobs
+            count = f"{len(missing) - open_jobs} of {len(missing)}"
+            say(console, f"{_line(job, outcome.result)}  [{count}, about {_duration(left)} left]")
     finally:
-        for lock in locks.values():
-            lock.release()
+        claims.close()
     return [json.loads((job.folder(output) / RESULT_NAME).read_text()) for job in jobs]
 
 
@@ -59,34 +59,58 @@ def plan(settings: BenchmarkSettings) -> list[Job]:
     """Return the jobs of a suite, seed by seed, so that a run that is stopped has whole seeds.
 
     Raises:
-        InputError: when a task, its files or a model are missing.
+        InputError: when a task, its files or a model are missing, or the protocol does not fit.
     """
-    named = [find_task(settings.suite, name) for name in _items(settings.tasks)]
+    named = [find_task(settings.suite, name) for name in dict.fromkeys(_items(settings.tasks))]
     tasks = named or suite_tasks(settings.suite)
     protocol = protocol_of(settings.protocol, settings.suite)
+    for task in tasks:
+        protocol.check(task)
     seeds = settings.seeds or SUITE_DEFAULTS.get(settings.suite, ("sound", 3))[1]
+    trainings = {
+        seed: protocol.training(settings.training, settings.suite, seed)
+        for seed in range(settings.first_seed, settings.first_seed + seeds)
+    }
+    if settings.grid and trainings[settings.first_seed].method == "logistic-regression":
+        raise InputError(
+            "grid searches learning rate and batch size, and a regression has none; leave it out"
+        )
     resolve_precision(settings.training.precision)
     models = _models(settings.model)
-    for task in tasks:
-        locate(task, settings.data)
+    origins = {}
+    for name, source in models.items():
+        check_model(source, settings.network)
+        origins[name] = origin_of(source)
+    data = check_folder(settings.data).resolve()
+    checksums = {task.name: data_checksums(task, data) for task in tasks}
     return [
         Job(
             suite=settings.suite,
             task=task.name,
             model=name,
             source=source,
+            origin=origins[name],
             seed=seed,
             protocol=protocol.name,
             searches_grid=settings.grid,
-            data=None if settings.data is None else str(settings.data),
+            data=str(data),
+            checksums=checksums[task.name],
             network=settings.network,
-            training=protocol.training(settings.training, seed),
+            training=training,
             keeps_model=settings.keep_models,
         )
-        for seed in range(settings.first_seed, settings.first_seed + seeds)
+        for seed, training in trainings.items()
         for task in tasks
         for name, source in models.items()
     ]
+
+
+def command_line(arguments: list[str]) -> str:
+    """Return the command for a record that is shared: of absolute paths only the last part."""
+    absolute = re.compile(r"(?<![^=,:\s])/[^=,:\s]+")
+    return shlex.join(
+        ["convnova", *(absolute.sub(lambda path: Path(path[0]).name, one) for one in arguments)]
+    )
 
 
 def _items(text: str | None) -> list[str]:
@@ -94,48 +118,23 @@ def _items(text: str | None) -> list[str]:
 
 
 def _models(given: str) -> dict[str, str]:
-    """Return sources by the names of the models."""
+    """Return sources by the names of the models; folders are absolute."""
     models: dict[str, str] = {}
     for item in _items(given):
-        name, equals, source = item.partition("=")
-        source = source if equals else item
-        name = name if equals else item.removeprefix(PRESET).replace(":", " ").rstrip("/").split("/")[-1]
+        name, equals, source = item.rpartition("=")
+        is_preset, is_scratch = source.startswith(PRESET), source.startswith(SCRATCH)
+        if not is_preset:
+            folder = Path(source.removeprefix(SCRATCH)).resolve()
+            source = f"{SCRATCH if is_scratch else ''}{folder}"
+        if not equals:
+            own = source.removeprefix(PRESET) if is_preset else folder.name
+            name = f"{own}-scratch" if is_scratch else own
         if name in models:
-            raise InputError(f"two models are called {name!r}; give each a name of its own: NAME={source}")
-        check_model(source)
+            raise InputError(f"two models are called {name!r}; give each a name of its own: NAME={item}")
         models[name] = source
     if not models:
         raise InputError("model names none; give at least one, such as preset:nt")
     return models
-
-
-def _claims(
-    missing: list[Job], output: Path, locks: dict[Job, FileLock], console: Console
-) -> Iterator[Claimed]:
-    """Yield each job once its lock is ours; jobs that another process is at are looked at again later."""
-    waiting, has_said = list(missing), False
-    while waiting:
-        others = []
-        for job in waiting:
-            folder = job.folder(output)
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / ".lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                others.append(job)
-                continue
-            if is_finished(job, output):
-                lock.release()
-                continue
-            locks[job] = lock
-            yield job, folder
-        if others and len(others) == len(waiting):
-            if not has_said:
-                say(console, f"another process is at {len(others)} jobs; waiting for it")
-                has_said = True
-            time.sleep(POLL_SECONDS)
-        waiting = others
 
 
 def _line(job: Job, result: dict[str, Any]) -> str:

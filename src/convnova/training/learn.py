@@ -20,7 +20,7 @@ from convnova.model.presets import dilations_of_field, preset
 from convnova.training.finetune import Finetuned, finetune
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.task_settings import TaskNetworkSettings
-from convnova.training.weights import pretrained_config
+from convnova.training.weights import WEIGHTS_NAME, pretrained_config
 
 PRESET, SCRATCH = "preset:", "scratch:"
 """Before the name of a preset; before the folder of a model whose architecture alone is wanted."""
@@ -98,13 +98,8 @@ def starting_point(model: str, network: TaskNetworkSettings, task: LabelledTask)
     }
     changes = network.changes()
     if not model.startswith(PRESET):
+        _check_changes(model, network)
         folder = Path(model.removeprefix(SCRATCH))
-        fixed = [name for name in changes if name not in _FREE]
-        if fixed or network.receptive_field != "preset":
-            raise InputError(
-                f"{model} is a pretrained model: its {(fixed or ['receptive_field'])[0]} is settled; "
-                "leave it as it is, or start from a preset"
-            )
         config = pretrained_config(folder, **changes, **head)
         return Start(None if model.startswith(SCRATCH) else folder, config)
     config = preset(model.removeprefix(PRESET), **changes, **head)
@@ -114,16 +109,29 @@ def starting_point(model: str, network: TaskNetworkSettings, task: LabelledTask)
     return Start(None, config)
 
 
-def check_model(model: str) -> None:
-    """Check that a model can be begun with.
+def check_model(model: str, network: TaskNetworkSettings) -> None:
+    """Check that a model can be begun with, before any data are read.
 
     Raises:
-        InputError: for an unknown preset, or a folder without model.
+        InputError: for an unknown preset, a folder without model, or a change that it cannot have.
     """
     if model.startswith(PRESET):
-        preset(model.removeprefix(PRESET))
-    else:
-        pretrained_config(Path(model.removeprefix(SCRATCH)))
+        preset(model.removeprefix(PRESET), **network.changes())
+        return
+    folder = Path(model.removeprefix(SCRATCH))
+    pretrained_config(folder)
+    _check_changes(model, network)
+    if not model.startswith(SCRATCH) and not (folder / WEIGHTS_NAME).exists():
+        raise InputError(f"{folder}: there is no {WEIGHTS_NAME} in it; give the folder of a finished run")
+
+
+def _check_changes(model: str, network: TaskNetworkSettings) -> None:
+    fixed = [name for name in network.changes() if name not in _FREE]
+    if fixed or network.receptive_field != "preset":
+        raise InputError(
+            f"{model} is a pretrained model: its {(fixed or ['receptive_field'])[0]} is settled; "
+            "leave it as it is, or start from a preset"
+        )
 
 
 _FREE = ("dropout", "pooling", "pooling_segments", "classifier_dropout")

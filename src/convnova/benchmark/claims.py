@@ -1,0 +1,60 @@
+"""Jobs of an output folder that this process may run: several processes share one, each job has a lock.
+
+The lock ends with its process, however that ends, so a killed process leaves nothing behind.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from convnova.benchmark.jobs import Job, is_finished
+
+POLL_SECONDS = 2.0
+"""Time between two looks at the jobs of another process."""
+
+
+class Claims:
+    """Jobs that are not finished; `take` hands out one that nobody else is at."""
+
+    def __init__(self, jobs: Sequence[Job], output: Path):
+        self.output = output
+        self.waiting = list(jobs)
+        """Neither taken nor known to be finished."""
+        self._locks: dict[Path, FileLock] = {}
+
+    def take(self) -> Job | None:
+        """Return the first job that is free, now ours; None when others are at all that are left.
+
+        Raises:
+            InputError: when another process finished one under other settings.
+        """
+        for job in list(self.waiting):
+            folder = job.folder(self.output)
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / ".lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            self.waiting.remove(job)
+            if is_finished(job, self.output):
+                lock.release()
+                continue
+            self._locks[folder] = lock
+            return job
+        return None
+
+    def pause(self) -> None:
+        """Wait until it is worth to ask again."""
+        time.sleep(POLL_SECONDS)
+
+    def give_back(self, job: Job) -> None:
+        """Open the lock of a job, when its result is written."""
+        self._locks.pop(job.folder(self.output)).release()
+
+    def close(self) -> None:
+        """Open all locks that are left, also after an error."""
+        while self._locks:
+            self._locks.popitem()[1].release()

@@ -1,0 +1,196 @@
+"""What a job does: train, choose on validation, read the test part once, and write down what came of it."""
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from convnova.benchmark.jobs import PREDICTIONS_NAME, RESULT_NAME, Job, data_checksums
+from convnova.benchmark.protocols import PROTOCOLS, PUBLISHED_GRID
+from convnova.data.catalogue import find_task
+from convnova.data.catalogue.loading import load_published
+from convnova.data.splits import SPLITS
+from convnova.data.task import LabelledTask
+from convnova.errors import InputError
+from convnova.evaluation.bootstrap import bootstrap_interval
+from convnova.evaluation.scores import LOWER_IS_BETTER
+from convnova.training.checkpoints import write_model
+from convnova.training.finetune import Finetuned
+from convnova.training.finetune_settings import FinetuneSettings
+from convnova.training.learn import learn, measure
+from convnova.training.record import plain, run_record
+from convnova.writing import whole_file, write_json
+
+
+class Outcome(NamedTuple):
+    """What a job found, as it is written."""
+
+    result: dict[str, Any]
+    predictions: NDArray[np.float32]
+    """For the test sequences, in their order, (n, classes)."""
+    labels: NDArray[Any]
+
+
+class Candidate(NamedTuple):
+    """A point of the grid, or all there is without one."""
+
+    training: FinetuneSettings
+    made: Finetuned
+
+    @property
+    def value(self) -> float:
+        """How good it is on validation; the higher the better."""
+        value = self.made.best.scores[self.made.selection]
+        return -value if self.made.selection in LOWER_IS_BETTER else value
+
+
+def run_job(job: Job, folder: Path, threads: int | None) -> Outcome:
+    """Train, choose on validation, and read the test part once.
+
+    Args:
+        job: what to do.
+        folder: of the job, for the model if it is kept.
+        threads: CPU threads; None leaves them as they are. The same number gives the same result.
+
+    Raises:
+        InputError: when data or model are missing or do not fit; it names the job.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        return _run(job, folder)
+    except InputError as error:
+        raise InputError(f"{job}: {error}") from error
+
+
+def write_outcome(outcome: Outcome, folder: Path) -> None:
+    """Write what a job found; its result comes last, so where it is, the job is finished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / PREDICTIONS_NAME) as staging, staging.open("wb") as file:
+        np.savez_compressed(file, predictions=outcome.predictions, labels=outcome.labels)
+    write_json(folder / RESULT_NAME, outcome.result)
+
+
+def _run(job: Job, folder: Path) -> Outcome:
+    began = time.perf_counter()
+    protocol, task = PROTOCOLS[job.protocol], find_task(job.suite, job.task)
+    if data_checksums(task, job.data) != job.checksums:
+        raise InputError(f"{job.data}: its files are others than when the suite was begun; begin it again")
+    share = 0.0 if protocol.chooses_on_test else 0.1
+    parts = load_published(task, job.data, validation_share=share, seed=job.seed)
+    if protocol.chooses_on_test:
+        parts = parts._replace(validation=parts.test)
+    metric: Any = protocol.metric or task.metric
+    wanted = replace(job.training, selection=job.training.selection or metric)
+    grid = [_with(wanted, *point) for point in PUBLISHED_GRID] if job.searches_grid else [wanted]
+    candidates = [Candidate(training, learn(parts, job.source, job.network, training)) for training in grid]
+    best = max(candidates, key=lambda candidate: candidate.value)
+    if job.keeps_model:
+        write_model(best.made.model, folder)
+    measured = measure(best.made, parts, best.training.average_strands)
+    assert parts.test is not None
+    interval = measured.interval
+    if best.made.selection != metric:
+        problem = parts.scheme.problem_type
+        interval = bootstrap_interval(problem, metric, parts.test.labels, measured.predictions)
+    result = {
+        **{"suite": job.suite, "task": job.task, "model": job.model, "seed": job.seed},
+        **{"protocol": protocol.name, "protocol_sentence": protocol.sentence, "metric": metric},
+        "scores": measured.scores,
+        "interval": interval._asdict() | {"metric": metric},
+        **_about_training(best, candidates),
+        **_about_data(parts),
+        "notes": [
+            *parts.notes,
+            *_leaks(parts, is_known=bool(task.test_in_training)),
+            *protocol.departures(best.training, job.suite),
+        ],
+        "seconds": round(time.perf_counter() - began, 2),
+        "job": job.record(),
+        "data": job.checksums,
+        **_about_machine(),
+    }
+    return Outcome(_finite(result), measured.predictions, parts.test.labels)
+
+
+def _about_training(best: Candidate, candidates: list[Candidate]) -> dict[str, Any]:
+    training, made = best
+    return {
+        "validation": made.best.scores | {"epoch": made.best.epoch},
+        "selection": made.selection,
+        "parameters": made.model.num_parameters(),
+        "receptive_field_bp": made.model.config.receptive_field,
+        "dilations": list(made.model.config.dilations),
+        "pretrained": None if made.weights is None else str(made.weights),
+        "epochs": made.evaluations[-1].epoch,
+        "training_seconds": round(made.seconds, 2),
+        "both_strands": {
+            "training": training.augmentation.reverse_complement,
+            "test": training.average_strands,
+        },
+        "settings": plain(training),
+        "grid": [
+            {
+                "learning_rate": one.training.optimizer.learning_rate,
+                "batch_sequences": one.training.batch_sequences,
+                "validation": one.made.best.scores[one.made.selection],
+                "training_seconds": round(one.made.seconds, 2),
+            }
+            for one in candidates
+            if len(candidates) > 1
+        ],
+        "curve": [[one.epoch, one.training_loss, one.scores[made.selection]] for one in made.evaluations],
+    }
+
+
+def _about_data(parts: LabelledTask) -> dict[str, Any]:
+    return {
+        "sequences": {split: len(getattr(parts, split)) for split in SPLITS},
+        "length_bp": int(np.median(parts.train.ids.lengths)),
+        "leakage": {name: getattr(parts.report, name) for name in ("shared", "shared_conflicts", "removed")},
+        "warnings": list(parts.report.warnings),
+    }
+
+
+def _leaks(parts: LabelledTask, is_known: bool) -> list[str]:
+    """Return what was shared between parts, or was and is no longer, a sentence each.
+
+    Args:
+        parts: of the task.
+        is_known: whether the notes of the catalogue tell of test sequences in training already.
+    """
+    shared = {} if is_known else parts.report.shared
+    return [
+        f"{count:,} sequences of {pair.rpartition(' and ')[2]} are in {pair.partition(' and ')[0]} too "
+        "(either strand)"
+        for pair, count in shared.items()
+        if count
+    ] + [
+        f"{count:,} sequences are removed from {name}, since a held-out part has them (either strand)"
+        for name, count in parts.report.removed.items()
+    ]
+
+
+def _about_machine() -> dict[str, Any]:
+    """Return versions, commit and machine of the process that ran the job, which may be elsewhere."""
+    session = run_record(FinetuneSettings(), {}, {})["sessions"][0]
+    return {name: session[name] for name in ("versions", "commit", "machine")}
+
+
+def _with(training: FinetuneSettings, rate: float, batch: int) -> FinetuneSettings:
+    optimizer = replace(training.optimizer, learning_rate=rate)
+    return replace(training, optimizer=optimizer, batch_sequences=batch)
+
+
+def _finite(value: Any) -> Any:
+    """Return what JSON can hold: None for what is no number, as the training loss before the first step."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
