@@ -24,7 +24,7 @@ class AugmentationSettings:
     shift_bp: int = 0
     """Most bases by which a sequence is moved to either side; N moves in, what leaves is lost."""
     mutation_rate: float = 0.0
-    """Share of bases replaced by a random one."""
+    """Share of bases replaced by a random one, which in a quarter of the cases is the same."""
 
     def __post_init__(self) -> None:
         if self.shift_bp < 0:

@@ -49,7 +49,10 @@ def predict(
 def pooled_embeddings(
     model: Any, sequences: PackedSequences, both_strands: bool = False, batch_bases: int = BATCH_BASES
 ) -> NDArray[np.float32]:
-    """Return what a sequence model's head reads of each sequence, (n, pooled size); arguments as in `predict`."""
+    """Return what a sequence model's head reads of each sequence, (n, `config.pooled_size`).
+
+    Arguments are those of `predict`.
+    """
 
     def embeddings(inputs: dict[str, Tensor]) -> Tensor:
         hidden = model.base_model(**inputs).last_hidden_state
