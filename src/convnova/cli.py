@@ -3,6 +3,7 @@
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -34,6 +35,9 @@ Take a genome, pretrain a model, and see what it learned beside what counting le
 `convnova COMMAND --help` explains the settings of a command; `--print_config` prints them all as a recipe."""
 
 S = TypeVar("S")
+
+_SWITCHES = (bool, bool | None)
+_NAME_LISTS = (list[str], list[str] | None, tuple[str, ...])
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -68,9 +72,20 @@ def _add_settings(parser: ArgumentParser, settings: type) -> None:
         "--config", action="config", help="recipe (YAML); flags after it change single settings"
     )
     parser.add_class_arguments(settings)
+    action: Any
     for action in parser._actions:
-        if action.option_strings and getattr(action, "_typehint", None) is bool:
+        typehint = getattr(action, "_typehint", None)
+        if action.option_strings and typehint in _SWITCHES:
             action.nargs, action.const = "?", True  # --resume is --resume
+        if typehint in _NAME_LISTS:
+            action._check_type = partial(_check_names, action._check_type)
+
+
+def _check_names(check: Callable[..., Any], value: Any, **keywords: Any) -> Any:
+    """Check a list of names, written as ``a,b`` or ``[a, b]``; a number is a name too."""
+    if isinstance(value, str) and value != "null":
+        value = [name.strip(" '\"") for name in value.strip("[] ").split(",")] if value.strip("[] ") else []
+    return check([str(name) for name in value] if isinstance(value, list | tuple) else value, **keywords)
 
 
 def _settings(settings: type[S], arguments: Namespace) -> S:

@@ -50,7 +50,8 @@ def read_delimited(path: Path, text: str, settings: ReadSettings) -> SequenceTab
     notes: tuple[str, ...] = ()
     if not has_header:
         notes = ("the file has no header; its columns are counted from 1",)
-        if len(frame.columns) > 2 and (given is None or not settings.label_columns):
+        is_guess = given is None or not settings.label_columns
+        if len(frame.columns) > 2 and settings.read_labels and is_guess:
             raise InputError(
                 f"{path}: {len(frame.columns)} columns and no header; add one, as in 'sequence,label', or "
                 "give sequence_column and label_columns as numbers, counted from 1"

@@ -8,6 +8,7 @@ import torch
 from rich.console import Console
 
 from convnova.data.reading import read_sequences
+from convnova.data.table import counted
 from convnova.errors import InputError
 from convnova.evaluation.bootstrap import Interval, bootstrap_interval
 from convnova.evaluation.scores import METRIC_NAMES, score
@@ -30,7 +31,10 @@ def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict
     labels = task.scheme.encode(table)
     predictions = predict(model, table.ids, task.average_strands)
     problem = task.scheme.problem_type
-    scores = score(problem, labels, predictions)
+    try:
+        scores = score(problem, labels, predictions)
+    except InputError as error:
+        raise InputError(f"{table.source}: {error}") from None
     interval = bootstrap_interval(problem, task.metric, labels, predictions)
     result = {
         "test": {
@@ -41,8 +45,8 @@ def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict
             "both_strands": task.average_strands,
         }
     }
-    for line in score_lines(scores, task.metric, interval, len(table)):
-        console.print(line, markup=False, highlight=False)
+    for line in (*table.notes, *score_lines(scores, task.metric, interval, len(table))):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if settings.output is not None:
         settings.output.mkdir(parents=True, exist_ok=True)
         write_table(
@@ -66,11 +70,12 @@ def classify(settings: ClassifySettings, console: Console | None = None) -> pl.D
         raise InputError(f"{settings.output}: BED needs intervals of a genome; write .csv for sequences")
     frame = prediction_table(table, task.scheme, predict(model, table.ids, task.average_strands))
     write_table(frame, settings.output)
-    say = f"{table.source}: {len(table):,} sequences -> {settings.output}"
+    made = f"{table.source}: {counted(len(table))} -> {settings.output}"
     if "prediction" in frame.columns:
         counts = frame["prediction"].value_counts(sort=True).head(10).rows()
-        say += " (" + ", ".join(f"{name or 'none'} {count:,}" for name, count in counts) + ")"
-    console.print(say, markup=False, highlight=False, soft_wrap=True)
+        made += " (" + ", ".join(f"{name or 'none'} {count:,}" for name, count in counts) + ")"
+    for line in (*table.notes, made):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     return frame
 
 

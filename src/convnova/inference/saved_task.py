@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from convnova.data.label_scheme import LabelScheme
@@ -48,6 +49,8 @@ def load_task_model(folder: Path) -> TaskModel:
         InputError: when the folder holds none, or a model with another head.
     """
     path = folder / TASK_NAME
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; give one that `convnova finetune` wrote")
     if not path.exists():
         what = _architecture(folder)
         raise InputError(
@@ -64,8 +67,10 @@ def load_task_model(folder: Path) -> TaskModel:
     transformers_logging.disable_progress_bar()
     try:
         model = ConvNovaForSequenceClassification.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: its model cannot be loaded ({str(error).splitlines()[0]})") from None
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"{folder}: its model cannot be loaded ({str(error).splitlines()[0]}); fine-tune again"
+        ) from None
     if model.config.num_labels != scheme.num_labels:
         raise InputError(
             f"{folder}: the model has {model.config.num_labels} outputs and {TASK_NAME} "

@@ -87,13 +87,19 @@ def _called(scheme: LabelScheme, values: NDArray[np.generic], name: str) -> pl.D
 
 
 def _as_bed(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Return BED6 and the probabilities behind it; the score is 1000 times the highest probability."""
+    """Return BED6 and the probabilities or values behind it.
+
+    The score is 1000 times the highest probability, and 0 for values.
+    """
     if "chromosome" not in frame.columns:
         raise InputError(f"{path}: BED needs intervals of a genome, and these are sequences; write .csv")
-    probabilities = [name for name in frame.columns if name.startswith(("probability_", "predicted_"))]
-    score = pl.max_horizontal(probabilities).clip(0, 1) * 1000
-    frame = frame.with_columns(score.round().cast(pl.Int64).alias("score"))
-    if "prediction" not in frame.columns:
-        frame = frame.with_columns(prediction=pl.col("name"))
-    chosen = frame.select(*_BED_COLUMNS, *probabilities)
+    columns = [name for name in frame.columns if name.startswith(("probability_", "predicted_"))]
+    if "prediction" in frame.columns:
+        score = (pl.max_horizontal(columns) * 1000).round().cast(pl.Int64)
+        word = pl.col("prediction").replace(
+            "", "."
+        )  # no label at all: an empty field would end the line early
+    else:
+        score, word = pl.lit(0), pl.col("name")
+    chosen = frame.with_columns(prediction=word, score=score).select(*_BED_COLUMNS, *columns)
     return chosen.rename({"chromosome": "#chromosome", "prediction": "name"})

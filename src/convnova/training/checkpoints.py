@@ -46,7 +46,7 @@ def staging_folder(run: Path, what: str, is_writer: bool = True) -> Iterator[Pat
         free_mb = shutil.disk_usage(run).free / 1e6 if run.exists() else 0.0
         raise InputError(
             f"{run}: {what} could not be written ({reason}; {free_mb:.1f} MB are free there); what was saved "
-            "before it is whole: free some space, then go on with --resume"
+            "before it is whole: free some space, then run it again (pretraining goes on with --resume)"
         ) from error
     finally:
         if is_writer:

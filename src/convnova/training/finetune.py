@@ -15,7 +15,7 @@ from transformers import set_seed
 
 from convnova.data.labelled import LabelledSequences
 from convnova.errors import InputError
-from convnova.evaluation.scores import SELECTION
+from convnova.evaluation.scores import METRICS, SELECTION
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.training.arguments import quiet_libraries
@@ -65,12 +65,17 @@ def finetune(
         InputError: for labels outside the classes, or weights that do not fit.
     """
     config.problem_type = config.problem_type or "single_label_classification"
+    selection = settings.selection or SELECTION[config.problem_type]
+    if selection not in METRICS[config.problem_type]:
+        raise InputError(
+            f"selection is {selection}, which {config.problem_type.replace('_', ' ')} has not; "
+            f"choose one of {', '.join(METRICS[config.problem_type])}"
+        )
     for name, part in (("training", train), ("validation", validation)):
         _check_labels(part, config, name)
     quiet_libraries()
     set_seed(settings.seed)
     model, weights = make_model(pretrained, config, settings.method)
-    selection = settings.selection or SELECTION[config.problem_type]
     began = time.perf_counter()
     trainer = FinetuneTrainer(settings, selection, train, validation, model=model)
     if settings.method == "logistic-regression":

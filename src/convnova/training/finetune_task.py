@@ -1,30 +1,23 @@
 """`convnova finetune`: labelled sequences to a model of the task and an honest test score."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from convnova.data.splits import SPLITS
 from convnova.data.task import LabelledTask, load_task
-from convnova.errors import InputError
 from convnova.evaluation.scores import METRIC_NAMES, SELECTION
 from convnova.inference.classify import score_lines
-from convnova.inference.saved_task import TASK_NAME, SavedTask
-from convnova.inference.tables import prediction_table, write_table
 from convnova.training.arguments import quiet_libraries, resolve_precision
-from convnova.training.checkpoints import LOCK_NAME, sole_writer, write_model
+from convnova.training.checkpoints import sole_writer
 from convnova.training.finetune import Finetuned
-from convnova.training.learn import Measured, learn, measure, starting_point
-from convnova.training.record import RECORD_NAME, SCORES_NAME, run_record
+from convnova.training.learn import Measured, check_model, learn, measure, starting_point
+from convnova.training.record import SCORES_NAME
 from convnova.training.report import say
-from convnova.training.task_figures import write_task_figures
+from convnova.training.task_output import check_output, write_output
 from convnova.training.task_settings import FinetuneTaskSettings
-from convnova.training.weights import WEIGHTS_NAME
-from convnova.writing import write_json
-
-PREDICTIONS_NAME = "test_predictions.csv"
 
 
 class TaskScores(NamedTuple):
@@ -42,10 +35,12 @@ def finetune_task(settings: FinetuneTaskSettings, console: Console | None = None
     Raises:
         InputError: for files, labels, a model or an output folder that cannot be used.
     """
-    console = console or Console()
+    is_main = int(os.environ.get("RANK", 0)) == 0
+    console = (console or Console()) if is_main else Console(quiet=True)
     quiet_libraries()
     resolve_precision(settings.training.precision)
-    _check_output(settings.output)
+    check_model(settings.model, settings.network)
+    check_output(settings.output)
     task = load_task(
         settings.train,
         settings.validation,
@@ -56,30 +51,21 @@ def finetune_task(settings: FinetuneTaskSettings, console: Console | None = None
         validation_share=settings.validation_share,
         test_share=settings.test_share,
         seed=settings.training.seed,
-        on_leakage=settings.leakage,
+        on_leakage=settings.on_leakage,
     )
     start = starting_point(settings.model, settings.network, task)
     _describe(console, settings, task, start.config)
     settings.output.mkdir(parents=True, exist_ok=True)
-    with sole_writer(settings.output):
+    with sole_writer(settings.output) if is_main else nullcontext():
+        check_output(settings.output)  # again: another process may have finished there in the meantime
         made = learn(task, settings.model, settings.network, settings.training, console)
         if made.weights is not None:
             say(console, f"weights: {made.weights}")
         test = None if task.test is None else measure(made, task, settings.training.average_strands)
-        if int(os.environ.get("RANK", 0)) == 0:
-            _write(settings, task, made, test)
+        if is_main:
+            write_output(settings, task, made, test)
             _report(console, settings.output, task, made, test)
     return TaskScores(made, test)
-
-
-def _check_output(output: Path) -> None:
-    if (output / WEIGHTS_NAME).exists():
-        raise InputError(f"{output} holds a finished model; choose another output folder")
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; choose another output folder")
-    known = (LOCK_NAME, RECORD_NAME)
-    if output.exists() and any(path.name not in known for path in output.iterdir()):
-        raise InputError(f"{output} is not an empty folder; choose another output folder")
 
 
 def _describe(console: Console, settings: FinetuneTaskSettings, task: LabelledTask, config: Any) -> None:
@@ -104,39 +90,6 @@ def _describe(console: Console, settings: FinetuneTaskSettings, task: LabelledTa
         f"{settings.model}: receptive field {config.receptive_field} bp, {settings.training.method}, "
         f"{settings.training.epochs} epochs -> {settings.output}",
     )
-
-
-def _write(
-    settings: FinetuneTaskSettings, task: LabelledTask, made: Finetuned, test: Measured | None
-) -> None:
-    """Write everything, the weights last: where they are, the run is finished."""
-    output, saved = settings.output, SavedTask(task.scheme, made.selection, settings.training.average_strands)
-    curve = [{"epoch": e.epoch, "training_loss": e.training_loss} | e.scores for e in made.evaluations]
-    scores: dict[str, Any] = {
-        "metric": made.selection,
-        "validation": curve[made.evaluations.index(made.best)],
-    }
-    truth = None if task.test is None else task.test.labels
-    if test is not None:
-        interval = {"metric": made.selection} | test.interval._asdict()
-        scores["test"] = {"sequences": len(test.predictions), "scores": test.scores, "interval": interval}
-        frame = prediction_table(task.tables["test"], task.scheme, test.predictions, truth)
-        write_table(frame, output / PREDICTIONS_NAME)
-    scores["evaluations"] = curve
-    facts = {
-        "parameters": made.model.num_parameters(),
-        "receptive_field": made.model.config.receptive_field,
-        "weights": None if made.weights is None else made.weights._asdict(),
-    }
-    data = {split: task.tables[split].source for split in SPLITS if split in task.tables}
-    quality = {"notes": list(task.notes), "quality": task.report.as_dict()}
-    record = run_record(settings, data | quality, facts) | {"training_seconds": made.seconds}
-    write_json(output / RECORD_NAME, record)
-    saved = SavedTask(task.scheme, made.selection, settings.training.average_strands)
-    write_json(output / TASK_NAME, saved.to_dict())
-    write_json(output / SCORES_NAME, scores)
-    write_task_figures(output, made, task.scheme, truth, None if test is None else test.predictions)
-    write_model(made.model, output)
 
 
 def _report(

@@ -19,6 +19,7 @@ from convnova.sequence import reverse_complement
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Inverse regularisation strengths that are tried."""
+_NEVER = -30.0  # a logit that makes a class as good as impossible: e^-30 = 1e-13
 
 
 def fit_head(model: Any, train: LabelledSequences, both_strands: bool, value: Callable[[], float]) -> None:
@@ -30,7 +31,7 @@ def fit_head(model: Any, train: LabelledSequences, both_strands: bool, value: Ca
         both_strands: whether to fit on the reverse complements too.
         value: how good the model with its present head is, on validation; the higher the better.
     """
-    ids, labels = train.ids, train.labels
+    ids, labels, config = train.ids, train.labels, model.config
     if both_strands:
         ids = join([ids, pack(reverse_complement(one) for one in ids)])
         labels = np.concatenate([labels, labels])
@@ -39,7 +40,7 @@ def fit_head(model: Any, train: LabelledSequences, both_strands: bool, value: Ca
     standardised = (embeddings - mean) / scale
     fitted = []
     for strength in STRENGTHS:
-        weight, bias = _fit(standardised, labels, model.config.problem_type, strength)
+        weight, bias = _fit(standardised, labels, config.problem_type, config.num_labels, strength)
         head = weight / scale, bias - (weight / scale) @ mean
         _put(model.classifier, *head)
         fitted.append((value(), head))
@@ -47,20 +48,38 @@ def fit_head(model: Any, train: LabelledSequences, both_strands: bool, value: Ca
 
 
 def _fit(
-    x: NDArray[np.floating], labels: NDArray[Any], problem: str, strength: float
+    x: NDArray[np.floating], labels: NDArray[Any], problem: str, classes: int, strength: float
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Return weight (K, C) and bias (K,) of a linear head."""
-    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.linear_model import Ridge
 
     if problem == "regression":
         made = Ridge(alpha=1 / strength).fit(x, labels.reshape(len(x), -1))
         return np.atleast_2d(made.coef_), np.atleast_1d(made.intercept_)
-    columns = labels.T if problem == "multi_label_classification" else [labels]
-    made = [LogisticRegression(C=strength, max_iter=2000).fit(x, column) for column in columns]
-    weight = np.concatenate([one.coef_ for one in made])
-    bias = np.concatenate([one.intercept_ for one in made])
-    if problem == "single_label_classification" and len(weight) == 1:
-        return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2  # softmax of two
+    if problem == "single_label_classification":
+        return _fit_classes(x, labels, classes, strength)
+    heads = [_fit_classes(x, column, 2, strength) for column in labels.astype(np.int64).T]
+    # A sigmoid is the softmax over two classes of the difference between their logits.
+    return np.stack([weight[1] - weight[0] for weight, _ in heads]), np.array([b[1] - b[0] for _, b in heads])
+
+
+def _fit_classes(
+    x: NDArray[np.floating], labels: NDArray[np.integer], classes: int, strength: float
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return weight (K, C) and bias (K,) of a softmax; a class that no sequence has is never called."""
+    from sklearn.linear_model import LogisticRegression
+
+    weight, bias = np.zeros((classes, x.shape[1])), np.full(classes, _NEVER)
+    present = np.unique(labels)
+    if len(present) == 1:
+        bias[present] = 0
+        return weight, bias
+    made = LogisticRegression(C=strength, max_iter=2000).fit(x, labels)
+    if len(present) == 2:
+        weight[present] = np.concatenate([-made.coef_, made.coef_]) / 2
+        bias[present] = np.concatenate([-made.intercept_, made.intercept_]) / 2
+    else:
+        weight[present], bias[present] = made.coef_, made.intercept_
     return weight, bias
 
 

@@ -50,7 +50,7 @@ class FinetuneTaskSettings:
     """Share of train that is held out for validation where none is given."""
     test_share: float = 0.0
     """Share of train that is held out for test where none is given."""
-    leakage: Literal["error", "state", "remove"] = "error"
+    on_leakage: Literal["error", "state", "remove"] = "error"
     """What to do with test sequences that are in train too, on either strand: refuse, only state them, or
     remove them from train."""
     read: ReadSettings = field(default_factory=ReadSettings)

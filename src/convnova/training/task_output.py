@@ -1,0 +1,108 @@
+"""The output folder of `convnova finetune`.
+
+task.json               what the model's outputs mean; there first, so it tells an unfinished run
+test_predictions.csv    for each test sequence
+run.json                settings, data, versions, machine
+scores.json             validation by epoch, test once
+*.png                   learning curve, test
+model.safetensors, ...  the model; there last, so where it is, the run is finished
+"""
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+from convnova.data.labelled import LabelledSequences
+from convnova.data.splits import SPLITS
+from convnova.data.task import LabelledTask
+from convnova.errors import InputError
+from convnova.inference.saved_task import TASK_NAME, SavedTask
+from convnova.inference.tables import prediction_table, write_table
+from convnova.training.checkpoints import LOCK_NAME, remove_incomplete, write_model
+from convnova.training.finetune import Finetuned
+from convnova.training.finetune_trainer import Evaluation
+from convnova.training.learn import Measured
+from convnova.training.record import RECORD_NAME, SCORES_NAME, run_record
+from convnova.training.task_figures import LEARNING_NAME, TEST_NAME, write_task_figures
+from convnova.training.task_settings import FinetuneTaskSettings
+from convnova.training.weights import WEIGHTS_NAME
+from convnova.writing import write_json
+
+PREDICTIONS_NAME = "test_predictions.csv"
+
+
+def check_output(output: Path) -> None:
+    """Check that a folder is new, empty, or that of a run which did not finish.
+
+    Raises:
+        InputError: when it is not.
+    """
+    if (output / WEIGHTS_NAME).exists():
+        raise InputError(f"{output} holds a finished model; choose another output folder")
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file; choose another output folder")
+    names = {path.name for path in output.iterdir()} if output.exists() else set()
+    is_unfinished_run = TASK_NAME in names  # it is written first, the weights last
+    if not is_unfinished_run and names - {LOCK_NAME, f"{TASK_NAME}.incomplete"}:
+        raise InputError(f"{output} is not an empty folder; choose another output folder")
+
+
+def write_output(
+    settings: FinetuneTaskSettings, task: LabelledTask, made: Finetuned, test: Measured | None
+) -> None:
+    """Write the folder of a run, the task first and the weights last.
+
+    Raises:
+        InputError: when it cannot be written, as on a full disk.
+    """
+    output, saved = settings.output, SavedTask(task.scheme, made.selection, settings.training.average_strands)
+    _remove_unfinished(output)
+    write_json(output / TASK_NAME, saved.to_dict())
+    curve = [_row(evaluation) for evaluation in made.evaluations]
+    scores: dict[str, Any] = {
+        "metric": made.selection,
+        "validation": curve[made.evaluations.index(made.best)],
+    }
+    truth = None if task.test is None else task.test.labels
+    if test is not None:
+        interval = {"metric": made.selection} | test.interval._asdict()
+        scores["test"] = {"sequences": len(test.predictions), "scores": test.scores, "interval": interval}
+        frame = prediction_table(task.tables["test"], task.scheme, test.predictions, truth)
+        write_table(frame, output / PREDICTIONS_NAME)
+    scores["evaluations"] = curve
+    facts = {
+        "parameters": made.model.num_parameters(),
+        "receptive_field": made.model.config.receptive_field,
+        "weights": None if made.weights is None else made.weights._asdict(),
+    }
+    data = {
+        split: {"source": task.tables[split].source, "checksum": _checksum(part)}
+        for split in SPLITS
+        if (part := getattr(task, split)) is not None
+    }
+    quality = {"notes": list(task.notes), "quality": task.report.as_dict()}
+    record = run_record(settings, data | quality, facts) | {"training_seconds": made.seconds}
+    write_json(output / RECORD_NAME, record)
+    write_json(output / SCORES_NAME, scores)
+    write_task_figures(output, made, task.scheme, truth, None if test is None else test.predictions)
+    write_model(made.model, output)
+
+
+def _remove_unfinished(output: Path) -> None:
+    """Remove what a run that was killed while it wrote has left."""
+    remove_incomplete(output)
+    for name in (RECORD_NAME, SCORES_NAME, PREDICTIONS_NAME, LEARNING_NAME, TEST_NAME):
+        (output / name).unlink(missing_ok=True)
+
+
+def _row(evaluation: Evaluation) -> dict[str, Any]:
+    """Return a look at validation as JSON can hold it: it knows no NaN."""
+    loss = None if math.isnan(evaluation.training_loss) else evaluation.training_loss
+    return {"epoch": evaluation.epoch, "training_loss": loss} | evaluation.scores
+
+
+def _checksum(part: LabelledSequences) -> str:
+    """Return the sha256 of sequences and labels, whatever form of file they came in."""
+    digest = hashlib.sha256(part.ids.codes.tobytes() + part.ids.offsets.tobytes() + part.labels.tobytes())
+    return f"sha256:{digest.hexdigest()}"
