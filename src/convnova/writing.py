@@ -14,6 +14,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield staging
         staging.replace(path)
+    except OSError as error:  # of a full disk: it knows no file
+        error.filename = error.filename or str(path)
+        raise
     finally:
         staging.unlink(missing_ok=True)
 

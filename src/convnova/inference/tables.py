@@ -51,17 +51,23 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     """Write a table in the format that the name ends with, whole or not at all.
 
     Raises:
-        InputError: for another ending, or BED without intervals.
+        InputError: for another ending, BED without intervals, or a place that cannot be written to.
     """
     check_format(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as staging:
-        if path.suffix == ".parquet":
-            frame.write_parquet(staging)
-        elif path.suffix == ".bed":
-            _as_bed(frame, path).write_csv(staging, separator="\t", float_precision=4)
-        else:
-            frame.write_csv(staging, separator="\t" if path.suffix == ".tsv" else ",", float_precision=6)
+    if path.suffix == ".bed":
+        frame = _as_bed(frame, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as staging:
+            if path.suffix == ".parquet":
+                frame.write_parquet(staging)
+            else:
+                frame.write_csv(staging, separator="," if path.suffix == ".csv" else "\t", float_precision=6)
+    except (OSError, pl.exceptions.PolarsError) as error:  # a full disk is the one or the other
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{path}: cannot be written ({reason}); free some space, or choose another place"
+        ) from None
 
 
 def check_format(path: Path) -> None:
