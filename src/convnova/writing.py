@@ -14,8 +14,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield staging
         staging.replace(path)
-    except OSError as error:  # of a full disk: it knows no file
-        error.filename = error.filename or str(path)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # a full disk, which knows no file
+            error.filename = str(path)
         raise
     finally:
         staging.unlink(missing_ok=True)
