@@ -309,24 +309,19 @@ class ConvNovaForSequenceClassification(ConvNovaPreTrainedModel):
         outputs = self.convnova(input_ids, attention_mask, return_dict=True, **inputs)
         pooled = pool(outputs.last_hidden_state, attention_mask, self.config)
         logits = self.classifier(self.dropout(pooled))
-        loss = None if labels is None else self._loss(logits, labels)
+        loss = None if labels is None else sequence_loss(self._problem(labels), logits, labels)
         return _as_output(
             SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states),
             self.config.return_dict if return_dict is None else return_dict,
         )
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        problem = self.config.problem_type
-        if problem is None:
-            is_classes = not labels.is_floating_point() and labels.dim() == 1
-            problem = "single_label_classification" if is_classes else "multi_label_classification"
-            problem = "regression" if self.config.num_labels == 1 else problem
-        logits = logits.float()
-        if problem == "regression":
-            return F.mse_loss(logits, labels.to(logits.dtype).view_as(logits))
-        if problem == "multi_label_classification":
-            return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
-        return F.cross_entropy(logits, labels)
+    def _problem(self, labels: Tensor) -> str:
+        if self.config.problem_type is not None:
+            return self.config.problem_type
+        if self.config.num_labels == 1:
+            return "regression"
+        is_classes = not labels.is_floating_point() and labels.dim() == 1
+        return "single_label_classification" if is_classes else "multi_label_classification"
 
 
 class ConvNovaForTokenClassification(ConvNovaPreTrainedModel):
@@ -443,6 +438,23 @@ def _segment_means(hidden: Tensor, real: Tensor, count: Tensor, segments: int) -
     is_member = F.one_hot(segment.clamp(0, segments - 1), segments) * real  # (B, L, segments)
     sums = is_member.transpose(1, 2).float() @ hidden.float()
     return (sums / is_member.sum(dim=1).clamp(min=1).unsqueeze(-1)).flatten(1)
+
+
+def sequence_loss(problem: str, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return the mean loss of a sequence head: cross-entropy in nats, or the squared error.
+
+    Args:
+        problem: Transformers' `problem_type`.
+        logits: (B, labels).
+        labels: class ids (B,), 0 or 1 (B, labels), or values (B,) or (B, labels).
+        label_smoothing: share of each class label given to all classes alike.
+    """
+    logits = logits.float()
+    if problem == "regression":
+        return F.mse_loss(logits, labels.to(logits.dtype).view_as(logits))
+    if problem == "multi_label_classification":
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
 def masked_cross_entropy(

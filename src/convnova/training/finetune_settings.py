@@ -30,6 +30,9 @@ class FinetuneSettings:
     """Whether a prediction is the mean of those for both strands; also on validation."""
     weight_averaging: float = 0.999
     """Decay of the moving average of the weights, which is what is scored and kept; 0 keeps the last ones."""
+    mixup: float = 0.0
+    """Parameter of the Beta distribution from which the shares of two mixed sequences are drawn, 0.4 for
+    instance; 0 mixes none."""
     label_smoothing: float = 0.0
     """Share of each class label given to all classes alike."""
     epochs: int = 20
@@ -58,6 +61,8 @@ class FinetuneSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
+        if self.mixup < 0:
+            raise InputError(f"mixup must be at least 0, got {self.mixup}")
         for name in ("weight_averaging", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")

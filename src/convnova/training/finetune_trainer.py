@@ -8,8 +8,8 @@ import sys
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
@@ -18,9 +18,11 @@ from convnova.data.labelled import LabelledSequences
 from convnova.errors import InputError
 from convnova.evaluation.scores import LOWER_IS_BETTER, score
 from convnova.inference.predict import predict
+from convnova.model.modeling_convnova import sequence_loss
 from convnova.training.arguments import resolve_precision
 from convnova.training.averaging import WeightAverage
 from convnova.training.finetune_settings import FinetuneSettings
+from convnova.training.mixup import mix
 from convnova.training.optimization import ScheduledTrainer
 
 
@@ -59,7 +61,7 @@ class FinetuneTrainer(ScheduledTrainer):
             optimizer_settings=settings.optimizer,
             **kwargs,
         )
-        self.settings, self.selection = settings, selection
+        self.settings, self.selection, self.rng = settings, selection, np.random.default_rng((seed, 2))
         self.model_accepts_loss_kwargs = False  # the loss is the mean over its batch
         self.remove_callback(PrinterCallback)
         self.average = WeightAverage(settings.weight_averaging) if settings.weight_averaging else None
@@ -75,13 +77,17 @@ class FinetuneTrainer(ScheduledTrainer):
         self.best_weights: dict[str, torch.Tensor] = {}
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
-        """Return the model's own loss, for classes with label smoothing if it is wanted."""
-        smoothing = self.settings.label_smoothing
-        if not smoothing or self.model.config.problem_type != "single_label_classification":
-            return super().compute_loss(model, inputs, return_outputs, **kwargs)
-        labels = inputs.pop("labels")
+        """Return the model's loss, of mixtures and with label smoothing where these are wanted."""
+        labels, smoothing = inputs.pop("labels"), self.settings.label_smoothing
+        problem, mixed = self.model.config.problem_type, None
+        if self.settings.mixup:
+            mixed = mix(inputs, self.settings.mixup, self.rng)
+            inputs = mixed.inputs
         outputs = model(**inputs)
-        loss = F.cross_entropy(outputs.logits.float(), labels, label_smoothing=smoothing)
+        loss = sequence_loss(problem, outputs.logits, labels, smoothing)
+        if mixed is not None:
+            other = sequence_loss(problem, outputs.logits, labels[mixed.partner], smoothing)
+            loss = mixed.share * loss + (1 - mixed.share) * other
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
