@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from tiny_suite import LENGTH_BP, NETWORK, TRAINING, rows, settings, write_csv, write_data
 
-from convnova.benchmark import engines
+from convnova.benchmark import engines, suite
 from convnova.benchmark.claims import Claims
 from convnova.benchmark.jobs import RESULT_NAME
 from convnova.benchmark.outcome import Outcome
@@ -29,6 +29,12 @@ QUIET = Console(quiet=True)
 TASKS = "mouse/2,tf/3"
 CHANGING = ("seconds", "training_seconds", "command", "commit")
 """What two runs of a job do not share."""
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch):
+    """Leave out the report, which takes longer than a tiny job."""
+    monkeypatch.setattr(suite, "_report", lambda *arguments: None)
 
 
 @pytest.fixture(scope="module")
@@ -334,6 +340,16 @@ def test_a_network_of_a_pretrained_model_is_settled(data, tmp_path, pretrained, 
 def test_settings_that_make_no_sense(change, message):
     with pytest.raises(InputError, match=message):
         settings(Path(), Path(), **change)
+
+
+def test_the_table_lies_in_the_output_folder(whole):
+    text = (whole[1] / "report.md").read_text()
+    assert "mouse/2" in text
+    assert "DNABERT-2" in text
+    assert "Protocol gue: published train, dev and test" in text
+    assert "Incomplete" not in text
+    assert "tiny" in (whole[1] / "results.csv").read_text()
+    assert (whole[1] / "report.html").exists()
 
 
 def test_a_command_for_a_record_has_no_absolute_path():

@@ -5,6 +5,7 @@ Both take jobs as they get to them, and yield each outcome as it comes.
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from convnova.errors import InputError
 
 RETRIES = 3
 """Times that a job is begun again when its worker dies."""
+ANSWER_SECONDS = 10.0
+"""Time that a cluster has to answer."""
 _STORE_BYTES = 200_000_000
 
 
@@ -86,12 +89,16 @@ def _connect(ray: Any, address: str | None) -> None:
         ray.init("local", include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
         return
     try:
+        if address != "auto":
+            # A dead address would keep Ray itself trying for minutes.
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
         ray.init(address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"ray_address {address}: no Ray cluster answers ({reason}); start one with ray start --head, or "
-            "leave the address out for a local one"
+            f"ray_address {address}: no Ray cluster answers ({reason}); start one with ray start --head and "
+            "give its HOST:PORT, or leave the address out for a local one"
         ) from None
 
 

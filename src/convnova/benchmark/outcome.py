@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from convnova.benchmark.jobs import PREDICTIONS_NAME, RESULT_NAME, Job, data_checksums
 from convnova.benchmark.protocols import PROTOCOLS, PUBLISHED_GRID
-from convnova.data.catalogue import find_task
-from convnova.data.catalogue.loading import load_published
+from convnova.data.catalogue import find_task, locate
+from convnova.data.catalogue.loading import load_published, published_notes
 from convnova.data.splits import SPLITS
 from convnova.data.task import LabelledTask
 from convnova.errors import InputError
@@ -98,6 +98,7 @@ def _run(job: Job, folder: Path) -> Outcome:
     if best.made.selection != metric:
         problem = parts.scheme.problem_type
         interval = bootstrap_interval(problem, metric, parts.test.labels, measured.predictions)
+    published = published_notes(locate(task, job.data))
     result = {
         **{"suite": job.suite, "task": job.task, "model": job.model, "seed": job.seed},
         **{"protocol": protocol.name, "protocol_sentence": protocol.sentence, "metric": metric},
@@ -106,10 +107,11 @@ def _run(job: Job, folder: Path) -> Outcome:
         **_about_training(best, candidates),
         **_about_data(parts),
         "notes": [
-            *parts.notes,
+            *published,
             *_leaks(parts, is_known=bool(task.test_in_training)),
             *protocol.departures(best.training, job.suite),
         ],
+        "reading": [note for note in parts.notes if note not in published],
         "seconds": round(time.perf_counter() - began, 2),
         "job": job.record(),
         "data": job.checksums,

@@ -40,7 +40,8 @@ class BenchmarkSettings:
     engine: Literal["process", "ray"] = "process"
     """Where jobs run: one after another in this process, or as Ray tasks."""
     ray_address: str | None = None
-    """Running Ray cluster; default a local one."""
+    """Running Ray cluster, HOST:PORT or auto, whose machines find data and models in the same places; default
+    a local one."""
     threads: int | None = None
     """CPU threads of a job; default all in this process, and 1 with Ray. The same number gives the same
     scores."""

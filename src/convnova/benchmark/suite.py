@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from rich.console import Console
 
 from convnova.benchmark.claims import Claims
@@ -52,7 +53,24 @@ def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> li
             say(console, f"{_line(job, outcome.result)}  [{count}, about {_duration(left)} left]")
     finally:
         claims.close()
+    _report(settings, len({job.seed for job in jobs}), console)
     return [json.loads((job.folder(output) / RESULT_NAME).read_text()) for job in jobs]
+
+
+def _report(settings: BenchmarkSettings, seeds: int, console: Console) -> None:
+    """Write the table of all results in the folder, and print it."""
+    from convnova.benchmark.report import write_report
+    from convnova.benchmark.sheets import print_report
+
+    output = settings.output
+    with FileLock(output / ".report.lock"):
+        report = write_report(output / "jobs", output, settings.suite, seeds)
+    print_report(console, report.sheets, report.table)
+    for path in (report.markdown, report.csv, report.html):
+        if path is not None:
+            say(console, f"-> {path}")
+    if report.hint:
+        say(console, report.hint)
 
 
 def plan(settings: BenchmarkSettings) -> list[Job]:
