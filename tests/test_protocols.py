@@ -17,7 +17,8 @@ from convnova.benchmark.protocols import (
     protocol_of,
     released_training,
 )
-from convnova.benchmark.suite import benchmark, plan
+from convnova.benchmark.settings import BenchmarkSettings
+from convnova.benchmark.suite import benchmark, fit_to_task, plan
 from convnova.data.catalogue import catalogue, find_task, suite_tasks
 from convnova.data.duplicates import same_sequence_groups
 from convnova.errors import InputError
@@ -203,3 +204,22 @@ def test_an_unknown_protocol_is_refused(data, tmp_path):
         InputError, match=r"there is no protocol 'loud'; choose auto, sound, gue, frozen, released"
     ):
         plan(settings(data, tmp_path, protocol="loud", network=NETWORK))
+
+
+@pytest.mark.parametrize(
+    ("suite", "task", "protocol", "strands", "pooling"),
+    [
+        ("gue", "tf/3", "gue", True, None),
+        ("gue", "prom/prom_core_tata", "gue", False, "segments"),
+        ("splice", "hs3d_donor", "sound", False, "segments"),
+    ],
+)
+def test_the_catalogue_decides_on_strand_and_pooling(suite, task, protocol, strands, pooling, tmp_path):
+    settings = BenchmarkSettings(suite, tmp_path)
+    fitted = fit_to_task(settings, PROTOCOLS[protocol], find_task(suite, task), FinetuneSettings())
+    assert fitted["training"].augmentation.reverse_complement is strands
+    assert fitted["training"].average_strands is strands
+    assert fitted["network"].pooling == pooling
+    as_set = replace(settings, by_task=False)
+    kept = fit_to_task(as_set, PROTOCOLS[protocol], find_task(suite, task), FinetuneSettings())
+    assert kept == {"network": as_set.network, "training": FinetuneSettings()}

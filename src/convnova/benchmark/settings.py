@@ -28,6 +28,10 @@ class BenchmarkSettings:
     """The first of them."""
     protocol: Literal["auto", "sound", "gue", "frozen", "released"] = "auto"
     """What is trained and chosen on; auto is what the field uses for the suite."""
+    by_task: bool = True
+    """Whether the catalogue decides on strand and pooling under the protocols sound and gue: tasks on one
+    strand (promoters, splice sites), whose sequences are aligned on a point, learn and predict on that strand
+    and pool by segments; all others as they are set."""
     grid: bool = False
     """Whether each job searches the published grid, learning rate 0.001 and 0.002 x batch 128 and 512, on
     validation: four times the work."""

@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from convnova.benchmark.claims import Claims
 from convnova.benchmark.engines import ENGINES
 from convnova.benchmark.jobs import RESULT_NAME, Job, data_checksums, is_finished, origin_of
 from convnova.benchmark.outcome import write_outcome
-from convnova.benchmark.protocols import SUITE_DEFAULTS, protocol_of
+from convnova.benchmark.protocols import SUITE_DEFAULTS, Protocol, protocol_of
 from convnova.benchmark.settings import BenchmarkSettings
-from convnova.data.catalogue import find_task, suite_tasks
+from convnova.data.catalogue import Task, find_task, suite_tasks
 from convnova.data.catalogue.folder import check_folder
 from convnova.errors import InputError
 from convnova.training.arguments import quiet_libraries, resolve_precision
+from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.learn import PRESET, SCRATCH, check_model
 from convnova.training.report import say
 
@@ -113,8 +115,7 @@ def plan(settings: BenchmarkSettings) -> list[Job]:
             searches_grid=settings.grid,
             data=str(data),
             checksums=checksums[task.name],
-            network=settings.network,
-            training=training,
+            **fit_to_task(settings, protocol, task, training),
             keeps_model=settings.keep_models,
         )
         for seed, training in trainings.items()
@@ -133,6 +134,18 @@ def command_line(arguments: list[str]) -> str:
 
 def _items(text: str | None) -> list[str]:
     return [item.strip() for item in (text or "").split(",") if item.strip()]
+
+
+def fit_to_task(
+    settings: BenchmarkSettings, protocol: Protocol, task: Task, training: FinetuneSettings
+) -> dict[str, Any]:
+    """Return network and training of a job, with strand and pooling as the task needs them."""
+    network = settings.network
+    if settings.by_task and task.has_strand and protocol.name in ("sound", "gue"):
+        network = replace(network, pooling=network.pooling or "segments")
+        augmentation = replace(training.augmentation, reverse_complement=False)
+        training = replace(training, augmentation=augmentation, average_strands=False)
+    return {"network": network, "training": training}
 
 
 def _models(given: str) -> dict[str, str]:

@@ -96,7 +96,8 @@ def starting_point(model: str, network: TaskNetworkSettings, task: LabelledTask)
         "id2label": dict(enumerate(task.scheme.names)),
         "label2id": {name: index for index, name in enumerate(task.scheme.names)},
     }
-    changes = network.changes()
+    length = int(np.median(task.train.ids.lengths))
+    changes = network.changes() | {"pooling_segments": max(1, round(length / network.segment_bp))}
     if not model.startswith(PRESET):
         _check_changes(model, network)
         folder = Path(model.removeprefix(SCRATCH))
@@ -104,7 +105,6 @@ def starting_point(model: str, network: TaskNetworkSettings, task: LabelledTask)
         return Start(None if model.startswith(SCRATCH) else folder, config)
     config = preset(model.removeprefix(PRESET), **changes, **head)
     if network.receptive_field == "sequence":
-        length = int(np.median(task.train.ids.lengths))
         config.dilations = dilations_of_field(length, config.kernel_size, len(config.dilations))
     return Start(None, config)
 
@@ -134,5 +134,5 @@ def _check_changes(model: str, network: TaskNetworkSettings) -> None:
         )
 
 
-_FREE = ("dropout", "pooling", "pooling_segments", "classifier_dropout")
+_FREE = ("dropout", "pooling", "classifier_dropout")
 """Settings of a network that change none of the backbone's weights."""

@@ -14,6 +14,10 @@ from convnova.errors import InputError
 TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 
 
+_UNCONFIGURED = ("preset", "receptive_field", "segment_bp")
+"""Settings of a network that ConvNovaConfig does not know by these names."""
+
+
 @dataclass(frozen=True)
 class NetworkSettings:
     """What to change of a network."""
@@ -35,7 +39,7 @@ class NetworkSettings:
 
     def changes(self) -> dict[str, Any]:
         """Return what is not left to the preset, in the words of ConvNovaConfig."""
-        names = [field.name for field in fields(self) if field.name not in ("preset", "receptive_field")]
+        names = [field.name for field in fields(self) if field.name not in _UNCONFIGURED]
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 

@@ -20,10 +20,14 @@ class TaskNetworkSettings(NetworkSettings):
     pooling: Literal["mean", "max", "center", "segments"] | None = None
     """How positions are summed up for the head: segments is the mean of each of several equal parts, where
     labels depend on the place of something; default mean."""
-    pooling_segments: int | None = None
-    """Number of these parts; default 16."""
+    segment_bp: int = 10
+    """Length of these parts, in the median training sequence."""
     classifier_dropout: float | None = None
     """Dropout before the head; default 0."""
+
+    def __post_init__(self) -> None:
+        if self.segment_bp < 1:
+            raise InputError(f"segment_bp must be at least 1, got {self.segment_bp}")
 
 
 @dataclass(frozen=True)
