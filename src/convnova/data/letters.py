@@ -17,6 +17,7 @@ from convnova.sequence import IUPAC_AMBIGUOUS, encode
 _AMBIGUOUS = np.frombuffer((IUPAC_AMBIGUOUS + IUPAC_AMBIGUOUS.lower()).encode(), dtype=np.uint8)
 _AMBIGUOUS = _AMBIGUOUS[~np.isin(_AMBIGUOUS, [ord("N"), ord("n")])]
 _WHITE_SPACE = [ord(letter) for letter in " \t\r\n"]
+_MISSING = ["NaN", "nan", "NA"]  # these are nucleotide codes, but not meant so
 _NO_BASE = frozenset("EFILPQXZ*")
 """Letters of proteins that no nucleotide code uses."""
 
@@ -68,6 +69,10 @@ def _bytes(letters: pl.Series) -> np.ndarray:
 
 
 def _check_none_empty(letters: pl.Series, places: Places) -> None:
+    is_missing = letters.is_in(_MISSING).to_numpy()
+    if is_missing.any():
+        row = int(is_missing.argmax())
+        raise InputError(f"{places.place(row)}: the sequence is missing ({letters[row]}); remove it")
     is_empty = (letters.is_null() | (letters.str.len_bytes() == 0)).to_numpy()
     if is_empty.any():
         place = places.place(int(is_empty.argmax()))
