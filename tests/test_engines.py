@@ -65,10 +65,8 @@ def told(job, **facts):
 
 
 def test_ray_gives_the_numbers_of_this_process(ray, data, tmp_path):
-    # Two threads a job: one worker has to load torch, not two.
-    here = benchmark(settings(data, tmp_path / "here", tasks=TASKS, threads=2), QUIET)
-    wanted = settings(data, tmp_path / "there", tasks=TASKS, threads=2, engine="ray", gpus=0)
-    there = benchmark(wanted, QUIET)
+    here = benchmark(settings(data, tmp_path / "here", tasks=TASKS), QUIET)
+    there = benchmark(settings(data, tmp_path / "there", tasks=TASKS, engine="ray", gpus=0), QUIET)
     assert numbers(here) == numbers(there)
     for task in ("mouse_2", "tf_3"):
         one, other = (tmp_path / f"{name}/jobs/gue/{task}/tiny/seed0" for name in ("here", "there"))

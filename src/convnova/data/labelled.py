@@ -3,6 +3,7 @@
 n sequences, L length in bp, B batch.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,3 +79,9 @@ def without_duplicates(train: LabelledSequences, held_out: Sequence[LabelledSequ
     """Return the training sequences that are not, on either strand, in a held-out part."""
     own, *others = same_sequence_groups([train.ids, *(part.ids for part in held_out)])
     return train.take(~np.isin(own, np.concatenate(others))) if others else train
+
+
+def checksum(part: LabelledSequences) -> str:
+    """Return the sha256 of sequences and labels, whatever form of file they came in."""
+    digest = hashlib.sha256(part.ids.codes.tobytes() + part.ids.offsets.tobytes() + part.labels.tobytes())
+    return f"sha256:{digest.hexdigest()}"

@@ -16,6 +16,7 @@ from convnova.training.finetune import Finetuned
 from convnova.training.learn import Measured, check_model, learn, measure, starting_point
 from convnova.training.record import SCORES_NAME
 from convnova.training.report import say
+from convnova.training.search import check_search, search
 from convnova.training.task_output import check_output, write_output
 from convnova.training.task_settings import FinetuneTaskSettings
 
@@ -41,6 +42,8 @@ def finetune_task(settings: FinetuneTaskSettings, console: Console | None = None
     resolve_precision(settings.training.precision)
     check_model(settings.model, settings.network)
     check_output(settings.output)
+    if settings.search == "optuna":
+        check_search(settings)
     task = load_task(
         settings.train,
         settings.validation,
@@ -58,6 +61,8 @@ def finetune_task(settings: FinetuneTaskSettings, console: Console | None = None
     settings.output.mkdir(parents=True, exist_ok=True)
     with sole_writer(settings.output) if is_main else nullcontext():
         check_output(settings.output)  # again: another process may have finished there in the meantime
+        if settings.search == "optuna":
+            settings = search(settings, task._replace(test=None), console)
         made = learn(task, settings.model, settings.network, settings.training, console)
         if made.weights is not None:
             say(console, f"weights: {made.weights}")

@@ -52,26 +52,30 @@ class FinetuneTrainer(ScheduledTrainer):
         validation: LabelledSequences,
         **kwargs: Any,
     ):
-        seed = settings.seed + int(os.environ.get("RANK", 0))
         super().__init__(
-            args=_arguments(settings, len(train)),
+            args=finetune_arguments(settings, len(train)),
             train_dataset=train,
             eval_dataset=validation,
-            data_collator=AugmentedBatches(settings.augmentation, seed),
             optimizer_settings=settings.optimizer,
             **kwargs,
         )
-        self.settings, self.selection, self.rng = settings, selection, np.random.default_rng((seed, 2))
+        self.selection = selection
         self.model_accepts_loss_kwargs = False  # the loss is the mean over its batch
         self.remove_callback(PrinterCallback)
         self.average = WeightAverage(settings.weight_averaging) if settings.weight_averaging else None
         self.add_callback(_EvaluateAtTheEnd())
         if self.average is not None:
             self.add_callback(self.average)
-        self.forget()
+        self.use(settings)
 
-    def forget(self) -> None:
-        """Begin anew, as if no evaluation had been made."""
+    def use(self, settings: FinetuneSettings) -> None:
+        """Begin anew with these settings, as if no evaluation had been made."""
+        seed = settings.seed + int(os.environ.get("RANK", 0))
+        self.settings, self.optimizer_settings = settings, settings.optimizer
+        self.data_collator = AugmentedBatches(settings.augmentation, seed)
+        self.rng = np.random.default_rng((seed, 2))
+        if self.average is not None:
+            self.average.decay = settings.weight_averaging
         self.evaluations: list[Evaluation] = []
         self.best: Evaluation | None = None
         self.best_weights: dict[str, torch.Tensor] = {}
@@ -107,6 +111,12 @@ class FinetuneTrainer(ScheduledTrainer):
             self.control.should_training_stop = True
         return metrics
 
+    @property
+    def best_value(self) -> float:
+        """How good the best weights so far are, on validation; the higher the better."""
+        assert self.best is not None
+        return self._value(self.best)
+
     def selection_value(self) -> float:
         """Return how good the model is now, on validation; the higher the better."""
         return self._value(self._look())
@@ -131,7 +141,7 @@ class _EvaluateAtTheEnd(TrainerCallback):
             control.should_log = control.should_evaluate = True
 
 
-def _arguments(settings: FinetuneSettings, sequences: int) -> TrainingArguments:
+def finetune_arguments(settings: FinetuneSettings, sequences: int) -> TrainingArguments:
     """Return the settings in the words of the Transformers Trainer, for so many training sequences.
 
     Raises:

@@ -1,5 +1,6 @@
 """The output folder of `convnova finetune`.
 
+search.sqlite3, ...     of a search of settings, which comes before all else
 task.json               what the model's outputs mean; there first, so it tells an unfinished run
 test_predictions.csv    for each test sequence
 run.json                settings, data, versions, machine
@@ -8,12 +9,11 @@ scores.json             validation by epoch, test once
 model.safetensors, ...  the model; there last, so where it is, the run is finished
 """
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any
 
-from convnova.data.labelled import LabelledSequences
+from convnova.data.labelled import checksum
 from convnova.data.splits import SPLITS
 from convnova.data.task import LabelledTask
 from convnova.errors import InputError
@@ -24,6 +24,7 @@ from convnova.training.finetune import Finetuned
 from convnova.training.finetune_trainer import Evaluation
 from convnova.training.learn import Measured
 from convnova.training.record import RECORD_NAME, SCORES_NAME, run_record
+from convnova.training.search import SEARCH_NAMES
 from convnova.training.task_figures import LEARNING_NAME, TEST_NAME, write_task_figures
 from convnova.training.task_settings import FinetuneTaskSettings
 from convnova.training.weights import WEIGHTS_NAME
@@ -44,7 +45,7 @@ def check_output(output: Path) -> None:
         raise InputError(f"{output} is a file; choose another output folder")
     names = {path.name for path in output.iterdir()} if output.exists() else set()
     is_unfinished_run = TASK_NAME in names  # it is written first, the weights last
-    if not is_unfinished_run and names - {LOCK_NAME, f"{TASK_NAME}.incomplete"}:
+    if not is_unfinished_run and names - {LOCK_NAME, f"{TASK_NAME}.incomplete", *SEARCH_NAMES}:
         raise InputError(f"{output} is not an empty folder; choose another output folder")
 
 
@@ -77,7 +78,7 @@ def write_output(
         "weights": None if made.weights is None else made.weights._asdict(),
     }
     data = {
-        split: {"source": task.tables[split].source, "checksum": _checksum(part)}
+        split: {"source": task.tables[split].source, "checksum": checksum(part)}
         for split in SPLITS
         if (part := getattr(task, split)) is not None
     }
@@ -100,9 +101,3 @@ def _row(evaluation: Evaluation) -> dict[str, Any]:
     """Return a look at validation as JSON can hold it: it knows no NaN."""
     loss = None if math.isnan(evaluation.training_loss) else evaluation.training_loss
     return {"epoch": evaluation.epoch, "training_loss": loss} | evaluation.scores
-
-
-def _checksum(part: LabelledSequences) -> str:
-    """Return the sha256 of sequences and labels, whatever form of file they came in."""
-    digest = hashlib.sha256(part.ids.codes.tobytes() + part.ids.offsets.tobytes() + part.labels.tobytes())
-    return f"sha256:{digest.hexdigest()}"

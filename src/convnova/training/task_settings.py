@@ -63,8 +63,15 @@ class FinetuneTaskSettings:
     """What to change of the network."""
     training: FinetuneSettings = field(default_factory=FinetuneSettings)
     """How to train."""
+    search: Literal["none", "optuna"] = "none"
+    """Whether to search, on validation, for learning rate, weight decay, batch, dropout and averaging of
+    weights before the model is trained with the best of them, which recipe.yaml holds."""
+    trials: int = 20
+    """Trainings of the search; one that was stopped goes on with those that are missing."""
 
     def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise InputError(f"trials must be at least 1, got {self.trials}")
         for name in ("validation_share", "test_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
