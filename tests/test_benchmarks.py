@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+import finetune_loading
 import length_scaling
 import measure
 import model_speed
@@ -101,6 +102,21 @@ def test_reading_runs_and_compares_equal_sequences(capsys):
     result = reading.main(["--quick", "--length", "30"])
     assert [row["task"] for row in result["rows"]] == ["reading", "reading, checks, validation split"]
     assert "pandas, row by row" in capsys.readouterr().out
+
+
+def test_finetune_loading_runs_and_is_a_part_of_the_whole(capsys):
+    result = finetune_loading.main(["--quick"])
+    assert len(result["rows"]) == 3
+    for row in result["rows"]:
+        assert 0 < row["loading"] < row["step"]
+        assert row["share"] == pytest.approx(row["loading"] / row["step"])
+    assert "share (goal under 3%)" in capsys.readouterr().out
+
+
+def test_finetune_loading_reads_a_file(tmp_path, capsys):
+    path = reading.random_table(tmp_path / "mine.csv", 40, 30)
+    finetune_loading.main(["--quick", "--data", str(path)])
+    assert "data mine.csv, sequences 36" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("task", length_scaling.TASKS)
