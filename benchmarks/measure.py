@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from convnova.training.record import processor
+
 RESULTS = Path(__file__).parent / "results"
 
 Contender = Callable[[], Any]
@@ -32,19 +34,12 @@ def machine() -> dict[str, Any]:
     """Return what a number means nothing without: date, processor, threads, versions."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "processor": _processor(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def machine_line() -> str:

@@ -168,7 +168,7 @@ def test_check_tells_wrong_files_from_missing_ones(gue, capsys):
 def test_check_reports_a_set_that_is_right(monkeypatch, gue, capsys):
     task = find_task("gue", "tf/3")
     free = tuple(replace(file, sha256="", class_counts={}) for file in task.files)
-    monkeypatch.setattr(commands, "suite_tasks", lambda _: (replace(task, files=free),))
+    monkeypatch.setattr(commands, "chosen_tasks", lambda *_: (replace(task, files=free),))
     check(CheckSettings("gue", gue))
     assert "train and test share 1 sequence (either strand)" in capsys.readouterr().out
 
@@ -248,7 +248,7 @@ def test_fetch_fills_a_folder_and_says_what_it_did(monkeypatch, tmp_path, capsys
             replace(file, sha256="", sources=(site.add(f"/{file.split}.csv", b"sequence,label\nACGT,1\n"),))
             for file in task.files
         )
-        monkeypatch.setattr(commands, "suite_tasks", lambda _: (replace(task, files=served),))
+        monkeypatch.setattr(commands, "chosen_tasks", lambda *_: (replace(task, files=served),))
         fetch(FetchSettings("gue", tmp_path / "new"))
         assert capsys.readouterr().out == f"{tmp_path / 'new'}: 3 files fetched, 0 were there\n"
         fetch(FetchSettings("gue", tmp_path / "new"))
@@ -277,7 +277,7 @@ def test_without_network_the_folder_for_the_files_is_named(monkeypatch, tmp_path
     port = unused_port()
     task = find_task("gue", "tf/3")
     served = tuple(replace(file, sources=(f"http://127.0.0.1:{port}/x.csv",)) for file in task.files)
-    monkeypatch.setattr(commands, "suite_tasks", lambda _: (replace(task, files=served),))
+    monkeypatch.setattr(commands, "chosen_tasks", lambda *_: (replace(task, files=served),))
     with pytest.raises(InputError, match=rf"3 of 3 files .* \(no connection to 127\.0\.0\.1:{port}"):
         fetch(FetchSettings("gue", tmp_path, tries=1))
 

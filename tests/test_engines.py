@@ -13,8 +13,8 @@ from rich.console import Console
 from tiny_suite import settings, write_csv, write_data
 
 from convnova.benchmark import engines, suite
-from convnova.benchmark.jobs import RESULT_NAME
 from convnova.benchmark.outcome import Outcome
+from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.suite import benchmark, plan
 from convnova.errors import InputError
 

@@ -16,8 +16,8 @@ from tiny_suite import LENGTH_BP, NETWORK, TRAINING, rows, settings, write_csv, 
 
 from convnova.benchmark import engines, suite
 from convnova.benchmark.claims import Claims
-from convnova.benchmark.jobs import RESULT_NAME
 from convnova.benchmark.outcome import Outcome
+from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.suite import benchmark, command_line, plan
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import ConvNovaConfig

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convnova.benchmark.results import RESULT_NAME
 from convnova.data.catalogue import Task, locate
 from convnova.data.catalogue.checksums import split_sha256
 from convnova.data.splits import SPLITS
@@ -20,7 +21,6 @@ from convnova.training.record import file_checksum, flat, plain
 from convnova.training.task_settings import TaskNetworkSettings
 from convnova.training.weights import WEIGHTS_NAME
 
-RESULT_NAME = "result.json"
 PREDICTIONS_NAME = "predictions.npz"
 
 

@@ -10,20 +10,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from convnova.benchmark.jobs import PREDICTIONS_NAME, RESULT_NAME, Job, data_checksums
+from convnova.benchmark.jobs import PREDICTIONS_NAME, Job, data_checksums
 from convnova.benchmark.protocols import PROTOCOLS, PUBLISHED_GRID
+from convnova.benchmark.results import RESULT_NAME
 from convnova.data.catalogue import find_task, locate
 from convnova.data.catalogue.loading import load_published, published_notes
 from convnova.data.splits import SPLITS
 from convnova.data.task import LabelledTask
 from convnova.errors import InputError
 from convnova.evaluation.bootstrap import bootstrap_interval
-from convnova.evaluation.scores import LOWER_IS_BETTER
+from convnova.evaluation.scores import goodness
 from convnova.training.checkpoints import write_model
 from convnova.training.finetune import Finetuned
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.learn import learn, measure
-from convnova.training.record import plain, run_record
+from convnova.training.record import plain, session
 from convnova.writing import whole_file, write_json
 
 
@@ -45,8 +46,7 @@ class Candidate(NamedTuple):
     @property
     def value(self) -> float:
         """How good it is on validation; the higher the better."""
-        value = self.made.best.scores[self.made.selection]
-        return -value if self.made.selection in LOWER_IS_BETTER else value
+        return goodness(self.made.selection, self.made.best.scores)
 
 
 def run_job(job: Job, folder: Path, threads: int | None) -> Outcome:
@@ -180,8 +180,7 @@ def _leaks(parts: LabelledTask, is_known: bool) -> list[str]:
 
 def _about_machine() -> dict[str, Any]:
     """Return versions, commit and machine of the process that ran the job, which may be elsewhere."""
-    session = run_record(FinetuneSettings(), {}, {})["sessions"][0]
-    return {name: session[name] for name in ("versions", "commit", "machine")}
+    return {name: value for name, value in session().items() if name != "command"}
 
 
 def _with(training: FinetuneSettings, rate: float, batch: int) -> FinetuneSettings:

@@ -17,11 +17,12 @@ from rich.console import Console
 
 from convnova.benchmark.claims import Claims
 from convnova.benchmark.engines import ENGINES
-from convnova.benchmark.jobs import RESULT_NAME, Job, data_checksums, is_finished, origin_of
+from convnova.benchmark.jobs import Job, data_checksums, is_finished, origin_of
 from convnova.benchmark.outcome import write_outcome
 from convnova.benchmark.protocols import SUITE_DEFAULTS, Protocol, protocol_of
+from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.settings import BenchmarkSettings
-from convnova.data.catalogue import Task, find_task, suite_tasks
+from convnova.data.catalogue import Task, chosen_tasks
 from convnova.data.catalogue.folder import check_folder
 from convnova.errors import InputError
 from convnova.training.arguments import quiet_libraries, resolve_precision
@@ -81,8 +82,7 @@ def plan(settings: BenchmarkSettings) -> list[Job]:
     Raises:
         InputError: when a task, its files or a model are missing, or the protocol does not fit.
     """
-    named = [find_task(settings.suite, name) for name in dict.fromkeys(_items(settings.tasks))]
-    tasks = named or suite_tasks(settings.suite)
+    tasks = chosen_tasks(settings.suite, settings.tasks or "")
     protocol = protocol_of(settings.protocol, settings.suite)
     for task in tasks:
         protocol.check(task)
@@ -132,10 +132,6 @@ def command_line(arguments: list[str]) -> str:
     )
 
 
-def _items(text: str | None) -> list[str]:
-    return [item.strip() for item in (text or "").split(",") if item.strip()]
-
-
 def fit_to_task(
     settings: BenchmarkSettings, protocol: Protocol, task: Task, training: FinetuneSettings
 ) -> dict[str, Any]:
@@ -151,7 +147,7 @@ def fit_to_task(
 def _models(given: str) -> dict[str, str]:
     """Return sources by the names of the models; folders are absolute."""
     models: dict[str, str] = {}
-    for item in _items(given):
+    for item in filter(None, map(str.strip, given.split(","))):
         name, equals, source = item.rpartition("=")
         is_preset, is_scratch = source.startswith(PRESET), source.startswith(SCRATCH)
         if not is_preset:

@@ -3,7 +3,7 @@
 Single values come from scikit-learn and scipy. n sequences, K classes, labels or values.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -31,6 +31,12 @@ SELECTION = {problem_type: names[0] for problem_type, names in METRICS.items()}
 
 LOWER_IS_BETTER = frozenset({"mse", "loss"})
 """Scores of which less is better."""
+
+
+def goodness(metric: str, scores: Mapping[str, float]) -> float:
+    """Return one of several scores so that more is better."""
+    return -scores[metric] if metric in LOWER_IS_BETTER else scores[metric]
+
 
 METRIC_NAMES = {
     "mcc": "MCC",

@@ -16,7 +16,7 @@ from transformers.trainer_callback import PrinterCallback
 from convnova.data.augmentation import AugmentedBatches
 from convnova.data.labelled import LabelledSequences
 from convnova.errors import InputError
-from convnova.evaluation.scores import LOWER_IS_BETTER, score
+from convnova.evaluation.scores import goodness, score
 from convnova.inference.predict import predict
 from convnova.model.modeling_convnova import sequence_loss
 from convnova.training.arguments import resolve_precision
@@ -129,8 +129,7 @@ class FinetuneTrainer(ScheduledTrainer):
         return Evaluation(self.state.epoch or 0.0, losses[-1] if losses else float("nan"), scores)
 
     def _value(self, evaluation: Evaluation) -> float:
-        value = evaluation.scores[self.selection]
-        return -value if self.selection in LOWER_IS_BETTER else value
+        return goodness(self.selection, evaluation.scores)
 
 
 class _EvaluateAtTheEnd(TrainerCallback):

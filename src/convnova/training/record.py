@@ -27,20 +27,20 @@ def run_record(
 ) -> dict[str, Any]:
     """Return settings, what defaults became on this machine, model, data checksums, and the session."""
     made = {"settings": plain(settings), "resolved": resolved or {}, "model": model, "data": data}
-    return made | {"sessions": [_session()]}
+    return made | {"sessions": [session()]}
 
 
 def keep_record(output: Path, record: dict[str, Any], checkpoint: str | None) -> None:
     """Write the record of a new run; to that of a run that goes on, add the session and where it begins."""
     path = output / RECORD_NAME
     if path.exists():
-        session = record["sessions"][0] | {"resumed_from": Path(checkpoint).name if checkpoint else None}
+        now = record["sessions"][0] | {"resumed_from": Path(checkpoint).name if checkpoint else None}
         record = json.loads(path.read_text())
-        record["sessions"] = [*record.get("sessions", []), session]
+        record["sessions"] = [*record.get("sessions", []), now]
     write_json(path, record)
 
 
-def _session() -> dict[str, Any]:
+def session() -> dict[str, Any]:
     """Return the command, code and machine of this process; a resumed run has one more of them."""
     return {
         "command": " ".join(["convnova", *sys.argv[1:]]),
@@ -48,7 +48,7 @@ def _session() -> dict[str, Any]:
         | {"python": platform.python_version()},
         "commit": source_commit(),
         "machine": {
-            "processor": _processor(),
+            "processor": processor(),
             "threads": torch.get_num_threads(),
             "processes": int(os.environ.get("WORLD_SIZE", 1)),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -143,10 +143,11 @@ def _git(*arguments: str, folder: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    return platform.processor()
+    return platform.processor() or platform.machine()

@@ -1,7 +1,15 @@
 """Public data sets: what there is, where it lies, and how to get it."""
 
 from convnova.data.catalogue.folder import SplitFiles, TaskFiles, default_folder, locate
-from convnova.data.catalogue.tables import DataFile, DataSet, Task, catalogue, find_task, suite_tasks
+from convnova.data.catalogue.tables import (
+    DataFile,
+    DataSet,
+    Task,
+    catalogue,
+    chosen_tasks,
+    find_task,
+    suite_tasks,
+)
 
 __all__ = [
     "DataFile",
@@ -10,6 +18,7 @@ __all__ = [
     "Task",
     "TaskFiles",
     "catalogue",
+    "chosen_tasks",
     "default_folder",
     "find_task",
     "locate",

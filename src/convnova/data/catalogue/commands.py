@@ -12,7 +12,7 @@ from convnova.data.catalogue.folder import check_folder, default_folder, locate
 from convnova.data.catalogue.http import Patience
 from convnova.data.catalogue.preparing import assemblies, prepare_task
 from convnova.data.catalogue.settings import CheckSettings, FetchSettings, ListSettings, PrepareSettings
-from convnova.data.catalogue.tables import Task, catalogue, find_task, references, suite_tasks
+from convnova.data.catalogue.tables import Task, catalogue, chosen_tasks, references, suite_tasks
 from convnova.errors import InputError
 
 
@@ -43,7 +43,7 @@ def fetch(settings: FetchSettings) -> None:
             where to put it by hand.
     """
     folder = settings.data or default_folder()
-    tasks = _chosen(settings.suite, settings.tasks)
+    tasks = chosen_tasks(settings.suite, settings.tasks)
     files = [file for task in tasks for split in task.splits for file in task.files_of(split, settings.form)]
     if not files:
         raise InputError(f"suite {settings.suite} has no {settings.form}; fetch its sequences")
@@ -64,7 +64,7 @@ def prepare(settings: PrepareSettings) -> None:
     """
     folder = check_folder(settings.data)
     reasons = []
-    tasks = _chosen(settings.suite, settings.tasks)
+    tasks = chosen_tasks(settings.suite, settings.tasks)
     for task in tasks:
         try:
             written = prepare_task(task, folder, settings.genome, settings.cache)
@@ -90,7 +90,7 @@ def check(settings: CheckSettings) -> None:
     if settings.tasks and not settings.suite:
         raise InputError(f"tasks are {settings.tasks!r}, but no suite is given; say which with --suite")
     suites = [settings.suite] if settings.suite else [row.suite for row in catalogue()]
-    tasks = [task for suite in suites for task in _chosen(suite, settings.tasks)]
+    tasks = [task for suite in suites for task in chosen_tasks(suite, settings.tasks)]
     states = [check_task(task, folder) for task in tasks]
     some = [state for state in states if state.present]
     if some:
@@ -108,12 +108,6 @@ def _console() -> Console:
     """Return the console; into a file or a pipe tables are wide enough for their longest names."""
     console = Console()
     return console if console.is_terminal else Console(width=160)
-
-
-def _chosen(suite: str, tasks: str) -> tuple[Task, ...]:
-    """Return the tasks that are named, separated by commas; all of the suite when none is."""
-    names = [name.strip() for name in tasks.split(",") if name.strip()]
-    return tuple(find_task(suite, name) for name in names) if names else suite_tasks(suite)
 
 
 def _suite_table(folder: Path) -> Table:

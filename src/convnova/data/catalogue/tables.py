@@ -171,6 +171,16 @@ def find_task(suite: str, name: str) -> Task:
     return tasks[name]
 
 
+def chosen_tasks(suite: str, names: str) -> tuple[Task, ...]:
+    """Return the tasks of a suite that are named, with commas between, each once; all when none is.
+
+    Raises:
+        InputError: when there is no such suite or task.
+    """
+    named = dict.fromkeys(name.strip() for name in names.split(",") if name.strip())
+    return tuple(find_task(suite, name) for name in named) or suite_tasks(suite)
+
+
 @cache
 def _tasks() -> tuple[Task, ...]:
     of_task: dict[tuple[str, str], list[DataFile]] = {}
