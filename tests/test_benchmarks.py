@@ -13,12 +13,14 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import finetune_loading
+import ingredients
 import length_scaling
 import measure
 import model_speed
 import reading
 import window_loading
 from multiply_adds import multiply_adds_per_bp, training_multiply_adds_per_bp
+from tiny_suite import write_data
 
 from convnova.model.configuration_convnova import ConvNovaConfig
 
@@ -117,6 +119,27 @@ def test_finetune_loading_reads_a_file(tmp_path, capsys):
     path = reading.random_table(tmp_path / "mine.csv", 40, 30)
     finetune_loading.main(["--quick", "--data", str(path)])
     assert "data mine.csv, sequences 36" in capsys.readouterr().out
+
+
+RECIPE = """suite: gue
+model: scratch=preset:nt
+network: {hidden_size: 8, kernel_size: 3, dilations: [1, 2], segment_bp: 12}
+training: {epochs: 1}
+"""
+
+
+def test_ingredients_fill_a_table_and_repeat_nothing(tmp_path, capsys):
+    (data := tmp_path / "data").mkdir()
+    (recipe := tmp_path / "recipe.yaml").write_text(RECIPE)
+    arguments = ["--recipe", str(recipe), "--data", str(write_data(data)), "--tasks", "mouse/2"]
+    arguments += ["--output", str(tmp_path / "ingredients.csv")]
+    table = ingredients.main(arguments)
+    assert len(table) == len(ingredients.VARIANTS) - 3  # mouse/2 is on both strands and has no segments
+    assert capsys.readouterr().out.count("seed 0: ") == len(table)
+    rows = (tmp_path / "ingredients.csv").read_text()
+    assert ingredients.main(arguments).equals(table)
+    assert (tmp_path / "ingredients.csv").read_text() == rows
+    assert "seed 0: " not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("task", length_scaling.TASKS)

@@ -16,7 +16,7 @@ RECEPTIVE_FIELDS = {"demo": 313, "hg38": 193, "hg38-released": 193, "yeast": 697
 def read(recipe: Path):
     parser = build_parser()
     arguments = ["pretrain", "--config", str(recipe), "--genome", "genome.fa", "--output", "run"]
-    return parser.instantiate_classes(parser.parse_args(arguments)).pretrain
+    return parser.instantiate(parser.parse_args(arguments)).pretrain
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
@@ -28,7 +28,7 @@ def test_every_recipe_parses_and_makes_its_model(recipe):
 def test_every_suite_recipe_parses_and_names_tasks(recipe):
     parser = build_parser()
     parsed = parser.parse_args(["benchmark", "--config", str(recipe), "--output", "run"])
-    settings = parser.instantiate_classes(parsed).benchmark
+    settings = parser.instantiate(parsed).benchmark
     assert suite_tasks(settings.suite)
     assert settings.training.epochs > 0
 

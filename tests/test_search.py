@@ -83,7 +83,7 @@ def test_the_recipe_is_what_finetune_reads(searched, data, tmp_path):
     arguments = ["finetune", "--config", str(searched[2] / RECIPE_NAME)]
     arguments += ["--train", str(data / "train.csv"), "--output", str(tmp_path / "run")]
     parser = build_parser()
-    read = parser.instantiate_classes(parser.parse_args(arguments)).finetune
+    read = parser.instantiate(parser.parse_args(arguments)).finetune
     assert read.search == "none"
     assert read.network.hidden_size == 8
     again = finetune_task(

@@ -253,7 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = build_parser()
     try:
         parsed = parser.parse_args(arguments)
-        chosen = parser.instantiate_classes(parsed)
+        chosen = parser.instantiate(parsed)
         COMMANDS[chosen.command].run(chosen[chosen.command])
     except InputError as error:
         return _end(str(error), EXIT_BAD_INPUT)

@@ -28,7 +28,7 @@ def pretrain_settings(settings: DemoSettings, console: Console) -> PretrainSetti
     elif not has_bf16():
         console.print("This processor has no bf16 instructions: fp32, and half the pretraining epochs.")
         flags += ["--precision=fp32", "--epochs=1"]
-    values = vars(parser.instantiate_classes(parser.parse_args(flags)))
+    values = vars(parser.instantiate(parser.parse_args(flags)))
     return PretrainSettings(**{name: value for name, value in values.items() if name != "config"})
 
 
