@@ -1,6 +1,8 @@
 """The command line: exit statuses, and one line for whatever goes wrong."""
 
 import errno
+from importlib import import_module
+from typing import get_type_hints
 
 import pytest
 from pretraining import write_genome
@@ -80,8 +82,7 @@ def test_exit_status(error, status, line, capsys, tmp_path, monkeypatch):
     def fail(arguments):
         raise error
 
-    command = cli.COMMANDS["pretrain"]._replace(run=fail)
-    monkeypatch.setitem(cli.COMMANDS, "pretrain", command)
+    monkeypatch.setattr("convnova.training.pretrain.pretrain", fail)
     got, errors = outcome(["pretrain", "--genome", "g.fa", "--output", str(tmp_path)], capsys)
     assert got == status
     assert errors.startswith(line)
@@ -95,6 +96,24 @@ def test_help_names_every_command(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for name, command in cli.COMMANDS.items():
         assert f"{name} {command.help}" in text
+
+
+@pytest.mark.parametrize("command", [*cli.COMMANDS.values(), *cli.DATA.values()])
+def test_the_function_of_a_command_takes_its_settings(command):
+    module, _, name = command.function.partition(":")
+    function = getattr(import_module(f"convnova.{module}"), name)
+    assert next(iter(get_type_hints(function).values())) is command.settings
+
+
+def test_flags_may_have_hyphens_and_values_keep_theirs(monkeypatch, tmp_path):
+    taken = []
+    monkeypatch.setattr("convnova.benchmark.suite.benchmark", taken.append)
+    flags = ["--ray-address=head-node:6379", "--engine", "ray", "--first-seed", "2"]
+    flags += ["--model", "preset:genomic-benchmarks", "--suite", "gue", "--output", str(tmp_path)]
+    assert cli.main(["benchmark", *flags]) == 0
+    (settings,) = taken
+    assert (settings.ray_address, settings.first_seed) == ("head-node:6379", 2)
+    assert settings.model == "preset:genomic-benchmarks"
 
 
 @pytest.mark.parametrize(

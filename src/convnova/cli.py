@@ -4,9 +4,9 @@ import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable
 from functools import partial
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
@@ -25,16 +25,16 @@ from convnova.training.task_settings import FinetuneTaskSettings
 
 DESCRIPTION = """DNA foundation models by convolution.
 
-Take a genome, pretrain a model, and see what it learned beside what counting learns.
+From a genome to a model, from labelled sequences to a test score, beside the published field.
 
-  convnova demo                                                    all of it on real yeast, in minutes
-  convnova pretrain --genome sacCer3.fa.gz --output runs/yeast     your genome, published settings
-  convnova pretrain --config recipe.yaml --genome sacCer3.fa.gz --output runs/yeast
-  convnova convert released.ckpt models/released                   weights of the reference code
+  convnova demo                                                      all of it on real yeast, in minutes
+  convnova pretrain --genome sacCer3.fa.gz --output runs/yeast       your genome, published settings
+  convnova finetune --train train.csv --test test.csv --model runs/yeast --output runs/task
+  convnova classify --model runs/task --input new.fa --output new.csv
+  convnova benchmark --suite gue --data data --model preset:nt --output runs/gue
 
-`convnova COMMAND --help` explains the settings of a command; `--print_config` prints them all as a recipe."""
-
-S = TypeVar("S")
+`convnova COMMAND --help` explains the settings of a command; `--print_config` prints them all as a recipe,
+which `--config` reads."""
 
 _SWITCHES = (bool, bool | None)
 _NAME_LISTS = (list[str], list[str] | None, tuple[str, ...])
@@ -59,11 +59,18 @@ class _Parser(ArgumentParser):
 
 
 class Command(NamedTuple):
-    """A command: its flags, and what runs with them."""
+    """A command: its flags are the fields of a settings class, which a function takes."""
 
     help: str
-    add_arguments: Callable[[ArgumentParser], None]
-    run: Callable[[Any], None]
+    settings: type
+    function: str
+    """MODULE:FUNCTION, imported when the command runs."""
+
+    def run(self, arguments: Namespace) -> None:
+        """Call the function."""
+        given = {name: value for name, value in vars(arguments).items() if name != "config"}
+        module, _, function = self.function.partition(":")
+        getattr(import_module(f"convnova.{module}"), function)(self.settings(**given))
 
 
 def _add_settings(parser: ArgumentParser, settings: type) -> None:
@@ -88,103 +95,6 @@ def _check_names(check: Callable[..., Any], value: Any, **keywords: Any) -> Any:
     return check([str(name) for name in value] if isinstance(value, list | tuple) else value, **keywords)
 
 
-def _settings(settings: type[S], arguments: Namespace) -> S:
-    """Return the settings that were given."""
-    return settings(**{name: value for name, value in vars(arguments).items() if name != "config"})
-
-
-def _add_pretrain(parser: ArgumentParser) -> None:
-    _add_settings(parser, PretrainSettings)
-
-
-def _run_pretrain(arguments: Namespace) -> None:
-    from convnova.training.pretrain import pretrain
-
-    pretrain(_settings(PretrainSettings, arguments))
-
-
-def _add_finetune(parser: ArgumentParser) -> None:
-    _add_settings(parser, FinetuneTaskSettings)
-
-
-def _run_finetune(arguments: Namespace) -> None:
-    from convnova.training.finetune_task import finetune_task
-
-    finetune_task(_settings(FinetuneTaskSettings, arguments))
-
-
-def _add_evaluate(parser: ArgumentParser) -> None:
-    _add_settings(parser, EvaluateSettings)
-
-
-def _run_evaluate(arguments: Namespace) -> None:
-    from convnova.inference.classify import evaluate
-
-    evaluate(_settings(EvaluateSettings, arguments))
-
-
-def _add_classify(parser: ArgumentParser) -> None:
-    _add_settings(parser, ClassifySettings)
-
-
-def _run_classify(arguments: Namespace) -> None:
-    from convnova.inference.classify import classify
-
-    classify(_settings(ClassifySettings, arguments))
-
-
-def _add_benchmark(parser: ArgumentParser) -> None:
-    _add_settings(parser, BenchmarkSettings)
-
-
-def _run_benchmark(arguments: Namespace) -> None:
-    from convnova.benchmark.suite import benchmark
-
-    benchmark(_settings(BenchmarkSettings, arguments))
-
-
-_DATA_ACTIONS: dict[str, tuple[type, str]] = {
-    "list": (ListSettings, "the suites of the catalogue, or the tasks of one"),
-    "fetch": (FetchSettings, "download the files of a suite, each whole and checked or not at all"),
-    "prepare": (
-        PrepareSettings,
-        "write tasks as Parquet; build Genomic Benchmarks from intervals",
-    ),
-    "check": (CheckSettings, "what is there, whether it is what was published, and what leaks into test"),
-}
-
-
-def _add_data(parser: ArgumentParser) -> None:
-    actions = parser.add_subcommands(dest="action", required=True)
-    for name, (settings, text) in _DATA_ACTIONS.items():
-        subparser = _Parser(description=text)
-        _add_settings(subparser, settings)
-        actions.add_subcommand(name, subparser, help=text)
-
-
-def _run_data(arguments: Namespace) -> None:
-    from convnova.data.catalogue import commands
-
-    run: dict[str, Callable[[Any], None]] = {
-        "list": commands.list_data,
-        "fetch": commands.fetch,
-        "prepare": commands.prepare,
-        "check": commands.check,
-    }
-    settings, _ = _DATA_ACTIONS[arguments.action]
-    run[arguments.action](_settings(settings, arguments[arguments.action]))
-
-
-def _add_demo(parser: ArgumentParser) -> None:
-    parser.add_class_arguments(DemoSettings)
-
-
-def _run_demo(arguments: Namespace) -> None:
-    from convnova.demo.run import demo
-
-    demo(DemoSettings(**vars(arguments)))
-
-
 def _add_convert(parser: ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="released checkpoint (a file), or folder of a model")
     parser.add_argument("output", type=Path, help="what to write, the other of the two; must not exist yet")
@@ -206,31 +116,49 @@ def _run_convert(arguments: Namespace) -> None:
 COMMANDS = {
     "pretrain": Command(
         "train a masked language model on a genome, and score it on held-out chromosomes",
-        _add_pretrain,
-        _run_pretrain,
+        PretrainSettings,
+        "training.pretrain:pretrain",
     ),
     "demo": Command(
         "do the main job on real yeast chromosomes that ship with the package: minutes, and a report",
-        _add_demo,
-        _run_demo,
+        DemoSettings,
+        "demo.run:demo",
     ),
     "finetune": Command(
         "train a model on labelled sequences, choose it on validation, and score it once on test",
-        _add_finetune,
-        _run_finetune,
+        FinetuneTaskSettings,
+        "training.finetune_task:finetune_task",
     ),
-    "evaluate": Command("score a fine-tuned model on labelled sequences", _add_evaluate, _run_evaluate),
-    "classify": Command("predict labels and probabilities of new sequences", _add_classify, _run_classify),
+    "evaluate": Command(
+        "score a fine-tuned model on labelled sequences", EvaluateSettings, "inference.classify:evaluate"
+    ),
+    "classify": Command(
+        "predict labels and probabilities of new sequences", ClassifySettings, "inference.classify:classify"
+    ),
     "benchmark": Command(
         "run a public suite, task x model x seed, and set it beside the published numbers",
-        _add_benchmark,
-        _run_benchmark,
+        BenchmarkSettings,
+        "benchmark.suite:benchmark",
     ),
-    "data": Command("public data sets: list, fetch, prepare, check", _add_data, _run_data),
-    "convert": Command(
-        "turn a released checkpoint into a model's folder, or back; every tensor is accounted for",
-        _add_convert,
-        _run_convert,
+}
+DATA = {
+    "list": Command(
+        "the suites of the catalogue, or the tasks of one", ListSettings, "data.catalogue.commands:list_data"
+    ),
+    "fetch": Command(
+        "download the files of a suite, each whole and checked or not at all",
+        FetchSettings,
+        "data.catalogue.commands:fetch",
+    ),
+    "prepare": Command(
+        "write tasks as Parquet; build Genomic Benchmarks from intervals",
+        PrepareSettings,
+        "data.catalogue.commands:prepare",
+    ),
+    "check": Command(
+        "what is there, whether it is what was published, and what leaks into test",
+        CheckSettings,
+        "data.catalogue.commands:check",
     ),
 }
 
@@ -240,21 +168,51 @@ def build_parser() -> ArgumentParser:
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = _Parser(prog="convnova", description=DESCRIPTION, formatter_class=_HelpAsWritten)
     parser.add_argument("--version", action="version", version=f"convnova {metadata.version('convnova')}")
-    commands = parser.add_subcommands(dest="command", required=True)
-    for name, command in COMMANDS.items():
-        subparser = _Parser(description=command.help)
-        commands.add_subcommand(name, subparser, help=command.help)
-        command.add_arguments(subparser)
+    subparsers = parser.add_subcommands(dest="command", required=True)
+    _add_commands(subparsers, COMMANDS)
+    data = _Parser(description="public data sets")
+    subparsers.add_subcommand("data", data, help="public data sets: list, fetch, prepare, check")
+    _add_commands(data.add_subcommands(dest="action", required=True), DATA)
+    convert = _Parser(
+        description="turn a released checkpoint into a model's folder, or back; every tensor is accounted for"
+    )
+    subparsers.add_subcommand("convert", convert, help=convert.description)
+    _add_convert(convert)
     return parser
+
+
+def _add_commands(subparsers: Any, commands: dict[str, Command]) -> None:
+    for name, command in commands.items():
+        parser = _Parser(description=command.help)
+        subparsers.add_subcommand(name, parser, help=command.help)
+        _add_settings(parser, command.settings)
+
+
+def _run(chosen: Namespace) -> None:
+    """Run the command that was chosen."""
+    arguments = chosen[chosen.command]
+    if chosen.command == "convert":
+        _run_convert(arguments)
+    elif chosen.command == "data":
+        DATA[arguments.action].run(arguments[arguments.action])
+    else:
+        COMMANDS[chosen.command].run(arguments)
+
+
+def _with_underscores(argument: str) -> str:
+    """Return a flag with underscores: --ray-address is --ray_address."""
+    if not argument.startswith("--"):
+        return argument
+    flag, equals, value = argument.partition("=")
+    return f"--{flag[2:].replace('-', '_')}{equals}{value}"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for bad input, 130 after Ctrl-C, 143 after SIGTERM."""
     parser = build_parser()
     try:
-        parsed = parser.parse_args(arguments)
-        chosen = parser.instantiate(parsed)
-        COMMANDS[chosen.command].run(chosen[chosen.command])
+        given = sys.argv[1:] if arguments is None else arguments
+        _run(parser.instantiate(parser.parse_args([_with_underscores(argument) for argument in given])))
     except InputError as error:
         return _end(str(error), EXIT_BAD_INPUT)
     except OSError as error:  # a full disk, a folder that may not be written, a path that is not there
