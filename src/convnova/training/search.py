@@ -146,11 +146,12 @@ def suggest(trial: Any, seed: int, sequences: int) -> dict[str, Any]:
 
     Args:
         trial: of Optuna.
-        seed: of the run; with the number of the trial and what was tried before it fixes the parameters.
+        seed: of the run; with the trials that were finished before, it fixes the parameters.
         sequences: to train on; no batch is more than a quarter of them.
     """
     optuna = _optuna()
-    trial.study.sampler = optuna.samplers.TPESampler(seed=1000 * seed + trial.number)
+    finished = trial.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
+    trial.study.sampler = optuna.samplers.TPESampler(seed=1000 * seed + len(finished))
     batches = [size for size in BATCHES if 4 * size <= sequences] or [min(BATCHES)]
     return {
         "learning_rate": trial.suggest_float("learning_rate", *LEARNING_RATES, log=True),
