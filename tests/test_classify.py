@@ -18,11 +18,11 @@ from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.inference.classify import classify, evaluate
 from convnova.inference.predict import predict
-from convnova.inference.saved_task import SavedTask, load_task_model
+from convnova.inference.saved_task import SavedTask, load_task_model, write_trained
 from convnova.inference.settings import ClassifySettings, EvaluateSettings
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
-from convnova.sequence import encode
+from convnova.sequence import decode, encode, reverse_complement
 
 QUIET = Console(quiet=True)
 METRICS = {"single-label": "mcc", "multi-label": "auroc", "regression": "pearson"}
@@ -189,6 +189,30 @@ def test_what_was_read_and_made_is_told(model, tmp_path):
     note, made = text.getvalue().splitlines()
     assert "R 1, Y 1" in note
     assert made.startswith(f"{tmp_path / 'new.fa'}: 1 sequence -> {tmp_path / 'new.csv'} (")
+
+
+def test_the_input_and_the_folder_of_a_model_are_never_overwritten(model, tmp_path):
+    path = tmp_path / "new.csv"
+    path.write_text(before := "sequence,label\n" + "".join(f"{text},enhancer\n" for text in TEXTS))
+    with pytest.raises(InputError, match=r"new\.csv: input and output are one file; write to another"):
+        classify(ClassifySettings(model, str(path), tmp_path / "." / "new.csv"), QUIET)
+    with pytest.raises(InputError, match="holds a fine-tuned model; choose another output folder"):
+        evaluate(EvaluateSettings(model, str(path), output=model), QUIET)
+    assert path.read_text() == before
+    assert not (model / "scores.json").exists()
+
+
+def test_sequences_that_were_trained_on_are_counted(tmp_path):
+    model = save(tmp_path / "model", "single-label", ("background", "enhancer"))
+    opposite = decode(reverse_complement(encode(TEXTS[0])))
+    write_trained(model, pack([encode(opposite)]), pack([encode(TEXTS[1])]))
+    path = tmp_path / "test.csv"
+    names = ("background", "enhancer")
+    path.write_text("sequence,label\n" + "".join(f"{t},{names[i % 2]}\n" for i, t in enumerate(TEXTS)))
+    said = io.StringIO()
+    result = evaluate(EvaluateSettings(model, str(path)), Console(file=said, width=200))
+    assert result["test"]["trained_on"] == 2
+    assert "2 of 12 sequences were trained or chosen on (either strand): no test score" in said.getvalue()
 
 
 def test_bed_of_sequences_and_a_wrong_ending_are_refused_before_any_work(model, tmp_path):

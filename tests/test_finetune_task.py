@@ -30,7 +30,7 @@ from convnova.training.task_settings import TaskNetworkSettings
 QUIET = Console(quiet=True)
 CLASSES = ("two", "none", "one")
 FILES = {
-    *(".lock", "run.json", "scores.json", "task.json", "test_predictions.csv"),
+    *(".lock", "run.json", "scores.json", "task.json", "test_predictions.csv", "trained_sequences.npy"),
     *("test.png", "learning_curve.png"),
     *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
     *("configuration_convnova.py", "modeling_convnova.py", "tokenization_convnova.py"),
@@ -104,7 +104,7 @@ def test_what_was_found_and_reached_is_printed(finished):
         "3 classes in sorted order: none = 0, one = 1, two = 2",
         "0.1 of train is held out for validation (seed 0)",
         "sequences of 30 to 40 bp are padded; padding changes no result",
-        "chosen by MCC on validation; trained on both strands, predictions averaged over both strands",
+        "chosen by MCC on validation, test read once; trained on both strands, predictions averaged",
         f"test (read once): MCC {made.test.scores['mcc']:.4f}",
         f"convnova classify --model {run.output} --input new.fa --output new.csv",
     ):

@@ -3,6 +3,7 @@
 n sequences.
 """
 
+import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -19,6 +20,12 @@ def strand_keys(sequences: PackedSequences) -> list[bytes]:
     opposite = complement(sequences.codes[::-1]).tobytes()
     offsets, end = sequences.offsets.tolist(), len(forward)
     return [min(forward[first:last], opposite[end - last : end - first]) for first, last in pairwise(offsets)]
+
+
+def strand_hashes(sequences: PackedSequences) -> NDArray[np.uint64]:
+    """Return a number for each sequence, (n,), that is the same for its reverse complement."""
+    digests = (hashlib.blake2b(key, digest_size=8).digest() for key in strand_keys(sequences))
+    return np.frombuffer(b"".join(digests), "<u8")
 
 
 def same_sequence_groups(parts: Sequence[PackedSequences]) -> list[NDArray[np.int64]]:

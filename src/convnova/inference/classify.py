@@ -1,6 +1,7 @@
 """Fine-tuned models on sequences from files: their scores, or their predictions."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,7 +14,7 @@ from convnova.errors import InputError
 from convnova.evaluation.bootstrap import Interval, bootstrap_interval
 from convnova.evaluation.scores import METRIC_NAMES, score
 from convnova.inference.predict import predict
-from convnova.inference.saved_task import TaskModel, load_task_model
+from convnova.inference.saved_task import TASK_NAME, TaskModel, count_trained, load_task_model
 from convnova.inference.settings import ClassifySettings, EvaluateSettings
 from convnova.inference.tables import check_format, prediction_table, write_table
 from convnova.writing import write_json
@@ -26,6 +27,8 @@ def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict
         InputError: for a folder without such a model, a file that cannot be read, or labels that do not fit.
     """
     console = console or Console()
+    if settings.output is not None and (settings.output / TASK_NAME).exists():
+        raise InputError(f"{settings.output} holds a fine-tuned model; choose another output folder")
     model, task = _load(settings)
     table = read_sequences(settings.test, settings.read)
     labels = task.scheme.encode(table)
@@ -36,16 +39,23 @@ def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict
     except InputError as error:
         raise InputError(f"{table.source}: {error}") from None
     interval = bootstrap_interval(problem, task.metric, labels, predictions)
+    trained = count_trained(settings.model, table.ids)
     result = {
         "test": {
             "source": table.source,
             "sequences": len(table),
+            "trained_on": trained,
             "scores": scores,
             "interval": {"metric": task.metric} | interval._asdict(),
             "both_strands": task.average_strands,
         }
     }
-    for line in (*table.notes, *score_lines(scores, task.metric, interval, len(table))):
+    lines = score_lines(scores, task.metric, interval, len(table))
+    if trained:
+        lines.append(
+            f"{trained:,} of {counted(len(table))} were trained or chosen on (either strand): no test score"
+        )
+    for line in (*table.notes, *lines):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if settings.output is not None:
         settings.output.mkdir(parents=True, exist_ok=True)
@@ -64,6 +74,8 @@ def classify(settings: ClassifySettings, console: Console | None = None) -> pl.D
     """
     console = console or Console()
     check_format(settings.output)
+    if Path(settings.input).resolve() == settings.output.resolve():
+        raise InputError(f"{settings.output}: input and output are one file; write to another")
     model, task = _load(settings)
     table = read_sequences(settings.input, replace(settings.read, read_labels=False))
     if settings.output.suffix == ".bed" and table.intervals is None:

@@ -1,18 +1,26 @@
-"""What a fine-tuned model's folder says of its task, beside the model itself: `task.json`."""
+"""What a fine-tuned model's folder says of its task, beside the model itself.
+
+task.json               meaning of the outputs, and how predictions are made
+trained_sequences.npy   a hash of each sequence that was trained or chosen on
+"""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
+from convnova.data.duplicates import strand_hashes
 from convnova.data.label_scheme import LabelScheme
+from convnova.data.packed import PackedSequences
 from convnova.errors import InputError
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
+from convnova.writing import whole_file
 
-TASK_NAME = "task.json"
+TASK_NAME, TRAINED_NAME = "task.json", "trained_sequences.npy"
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,21 @@ class TaskModel(NamedTuple):
 
     model: ConvNovaForSequenceClassification
     task: SavedTask
+
+
+def write_trained(folder: Path, *parts: PackedSequences) -> None:
+    """Note the sequences that a model was trained or chosen on."""
+    hashes = np.unique(np.concatenate([strand_hashes(part) for part in parts]))
+    with whole_file(folder / TRAINED_NAME) as staging, staging.open("wb") as file:
+        np.save(file, hashes)
+
+
+def count_trained(folder: Path, sequences: PackedSequences) -> int | None:
+    """Return how many a model was trained or chosen on, either strand; None where that is not noted."""
+    path = folder / TRAINED_NAME
+    if not path.exists():
+        return None
+    return int(np.isin(strand_hashes(sequences), np.load(path)).sum())
 
 
 def load_task_model(folder: Path) -> TaskModel:
@@ -74,7 +97,7 @@ def load_task_model(folder: Path) -> TaskModel:
     if model.config.num_labels != scheme.num_labels:
         raise InputError(
             f"{folder}: the model has {model.config.num_labels} outputs and {TASK_NAME} "
-            f"{scheme.num_labels}; they are not of one run"
+            f"{scheme.num_labels}; they are not of one run: fine-tune again"
         )
     return TaskModel(model.eval(), task)
 

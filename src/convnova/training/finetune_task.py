@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from convnova.data.task import LabelledTask, load_task
-from convnova.evaluation.scores import METRIC_NAMES, SELECTION
+from convnova.evaluation.scores import METRIC_NAMES
 from convnova.inference.classify import score_lines
 from convnova.training.arguments import quiet_libraries, resolve_precision
 from convnova.training.checkpoints import sole_writer
@@ -17,7 +17,7 @@ from convnova.training.learn import Measured, check_model, learn, measure, start
 from convnova.training.record import SCORES_NAME
 from convnova.training.report import say
 from convnova.training.search import check_search, search
-from convnova.training.task_output import check_output, write_output
+from convnova.training.task_output import check_output, protocol, write_output
 from convnova.training.task_settings import FinetuneTaskSettings
 
 
@@ -83,13 +83,7 @@ def _describe(console: Console, settings: FinetuneTaskSettings, task: LabelledTa
             console,
             f"sequences of {lengths.min()} to {lengths.max()} bp are padded; padding changes no result",
         )
-    metric = settings.training.selection or SELECTION[task.scheme.problem_type]
-    strands = "both strands" if settings.training.augmentation.reverse_complement else "the strand given"
-    averaged = "averaged over both strands" if settings.training.average_strands else "of the strand given"
-    say(
-        console,
-        f"chosen by {METRIC_NAMES[metric]} on validation; trained on {strands}, predictions {averaged}",
-    )
+    say(console, protocol(settings.training, task))
     say(
         console,
         f"{settings.model}: receptive field {config.receptive_field} bp, {settings.training.method}, "

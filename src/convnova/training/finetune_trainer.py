@@ -150,7 +150,8 @@ def finetune_arguments(settings: FinetuneSettings, sequences: int) -> TrainingAr
     per_process, remainder = divmod(settings.batch_sequences, processes)
     if remainder:
         raise InputError(
-            f"batch_sequences {settings.batch_sequences} is not a multiple of {processes} processes"
+            f"batch_sequences {settings.batch_sequences} cannot be shared by {processes} processes; "
+            f"give a multiple of {processes}"
         )
     steps_per_epoch = -(-sequences // settings.batch_sequences)
     steps = min(settings.epochs * steps_per_epoch, settings.most_steps or sys.maxsize)

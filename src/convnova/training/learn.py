@@ -78,7 +78,7 @@ def measure(made: Finetuned, task: LabelledTask, average_strands: bool) -> Measu
         InputError: when there is no test part.
     """
     if task.test is None:
-        raise InputError("the task has no test part")
+        raise InputError("the task has no test part; give one, or hold out a share of train with test_share")
     predictions = predict(made.model, task.test.ids, average_strands)
     problem, labels = task.scheme.problem_type, task.test.labels
     interval = bootstrap_interval(problem, made.selection, labels, predictions)

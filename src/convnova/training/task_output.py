@@ -2,6 +2,7 @@
 
 search.sqlite3, ...     of a search of settings, which comes before all else
 task.json               what the model's outputs mean; there first, so it tells an unfinished run
+trained_sequences.npy   a hash of each sequence that was trained or chosen on
 test_predictions.csv    for each test sequence
 run.json                settings, data, versions, machine
 scores.json             validation by epoch, test once
@@ -17,10 +18,12 @@ from convnova.data.labelled import checksum
 from convnova.data.splits import SPLITS
 from convnova.data.task import LabelledTask
 from convnova.errors import InputError
-from convnova.inference.saved_task import TASK_NAME, SavedTask
+from convnova.evaluation.scores import METRIC_NAMES, SELECTION
+from convnova.inference.saved_task import TASK_NAME, TRAINED_NAME, SavedTask, write_trained
 from convnova.inference.tables import prediction_table, write_table
 from convnova.training.checkpoints import LOCK_NAME, remove_incomplete, write_model
 from convnova.training.finetune import Finetuned
+from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.finetune_trainer import Evaluation
 from convnova.training.learn import Measured
 from convnova.training.record import RECORD_NAME, SCORES_NAME, run_record
@@ -49,6 +52,17 @@ def check_output(output: Path) -> None:
         raise InputError(f"{output} is not an empty folder; choose another output folder")
 
 
+def protocol(training: FinetuneSettings, task: LabelledTask) -> str:
+    """Return in one sentence how a score comes about."""
+    metric = training.selection or SELECTION[task.scheme.problem_type]
+    strands = "both strands" if training.augmentation.reverse_complement else "the strand given"
+    averaged = "averaged over both strands" if training.average_strands else "of the strand given"
+    return (
+        f"chosen by {METRIC_NAMES[metric]} on validation, test read once; "
+        f"trained on {strands}, predictions {averaged}"
+    )
+
+
 def write_output(
     settings: FinetuneTaskSettings, task: LabelledTask, made: Finetuned, test: Measured | None
 ) -> None:
@@ -60,9 +74,11 @@ def write_output(
     output, saved = settings.output, SavedTask(task.scheme, made.selection, settings.training.average_strands)
     _remove_unfinished(output)
     write_json(output / TASK_NAME, saved.to_dict())
+    write_trained(output, *(part.ids for part in (task.train, task.validation) if part is not None))
     curve = [_row(evaluation) for evaluation in made.evaluations]
     scores: dict[str, Any] = {
         "metric": made.selection,
+        "protocol": protocol(settings.training, task),
         "validation": curve[made.evaluations.index(made.best)],
     }
     truth = None if task.test is None else task.test.labels
@@ -93,7 +109,7 @@ def write_output(
 def _remove_unfinished(output: Path) -> None:
     """Remove what a run that was killed while it wrote has left."""
     remove_incomplete(output)
-    for name in (RECORD_NAME, SCORES_NAME, PREDICTIONS_NAME, LEARNING_NAME, TEST_NAME):
+    for name in (TRAINED_NAME, RECORD_NAME, SCORES_NAME, PREDICTIONS_NAME, LEARNING_NAME, TEST_NAME):
         (output / name).unlink(missing_ok=True)
 
 
