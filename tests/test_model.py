@@ -260,3 +260,24 @@ def test_a_long_sequence_convolved_in_pieces_matches_one_pass(monkeypatch, lengt
         gradients.append(torch.autograd.grad(out.square().sum(), [x, *convolution.parameters()]))
     torch.testing.assert_close(*outputs, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"), [(0.1, 26 / 256), (0.5, 0.5), (0.001, 0.0), (0.999, 255 / 256)]
+)
+def test_dropout_drops_its_share_and_keeps_the_mean(rate, expected):
+    torch.manual_seed(0)
+    x = torch.ones(512, 1023, requires_grad=True)
+    y = modeling_convnova.Dropout(rate)(x)
+    share = (y == 0).float().mean().item()
+    deviation = (expected * (1 - expected) / x.numel()) ** 0.5
+    assert abs(share - expected) <= 5 * deviation
+    assert abs(y.mean().item() - 1) <= 5 * deviation / (1 - expected) + 1e-6
+    y.sum().backward()
+    assert torch.equal(x.grad, y)  # of ones: what is kept has the gradient that scales it
+
+
+def test_dropout_does_nothing_at_rate_0_or_in_evaluation():
+    x = torch.randn(4, 5)
+    assert torch.equal(modeling_convnova.Dropout(0.0)(x), x)
+    assert torch.equal(modeling_convnova.Dropout(0.5).eval()(x), x)
