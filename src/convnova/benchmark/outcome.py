@@ -20,6 +20,7 @@ from convnova.data.task import LabelledTask
 from convnova.errors import InputError
 from convnova.evaluation.bootstrap import bootstrap_interval
 from convnova.evaluation.scores import goodness
+from convnova.training.arguments import resolve_precision
 from convnova.training.checkpoints import write_model
 from convnova.training.finetune import Finetuned
 from convnova.training.finetune_settings import FinetuneSettings
@@ -135,6 +136,7 @@ def _about_training(best: Candidate, candidates: list[Candidate]) -> dict[str, A
             "training": training.augmentation.reverse_complement,
             "test": training.average_strands,
         },
+        "precision": resolve_precision(training.precision),
         "settings": plain(training),
         "grid": [
             {

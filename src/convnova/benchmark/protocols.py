@@ -61,11 +61,11 @@ class Protocol:
                 weight_averaging=0.0,
                 optimizer=replace(wanted.optimizer, decay_protocol="released"),
                 patience=None,
-                # Those that were not changed.
+                # Those that were not changed; fp16 needs a GPU.
                 **{
                     name: getattr(published, name)
-                    for name in ("epochs", "batch_sequences")
-                    if getattr(wanted, name) == getattr(default, name)
+                    for name in ("epochs", "batch_sequences", "precision")
+                    if getattr(wanted, name) == getattr(default, name) and getattr(published, name) != "fp16"
                 },
             )
         return replace(wanted, seed=seed)

@@ -1,7 +1,6 @@
 """The demo's masked language model: the recipe fitted to this machine, trained or reused."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from rich.console import Console
 from convnova.demo.settings import DemoSettings
 from convnova.demo.steps import Steps, checksum
 from convnova.errors import InputError, TerminatedError
+from convnova.training.arguments import resolve_precision
 from convnova.training.pretrain import pretrain
 from convnova.training.record import plain
 from convnova.training.settings import PretrainSettings
@@ -23,29 +23,11 @@ def pretrain_settings(settings: DemoSettings, console: Console) -> PretrainSetti
     parser.add_class_arguments(PretrainSettings)
     flags = [f"--config={settings.recipe}", f"--genome={settings.genome}"]
     flags += [f"--output={settings.output / 'pretrained'}", f"--cache={settings.output / 'cache'}"]
-    if torch.cuda.is_available():
-        flags += ["--precision=auto"]
-    elif not has_bf16():
+    if resolve_precision("auto") == "fp32" and not torch.cuda.is_available():
         console.print("This processor has no bf16 instructions: fp32, and half the pretraining epochs.")
-        flags += ["--precision=fp32", "--epochs=1"]
+        flags += ["--epochs=1"]
     values = vars(parser.instantiate(parser.parse_args(flags)))
     return PretrainSettings(**{name: value for name, value in values.items() if name != "config"})
-
-
-def for_this_machine(settings: DemoSettings) -> DemoSettings:
-    """Return the settings with fine-tuning in fp32 where bf16 would be slower."""
-    if torch.cuda.is_available() or has_bf16() or settings.finetuning.precision != "bf16":
-        return settings
-    return replace(settings, finetuning=replace(settings.finetuning, precision="fp32"))
-
-
-def has_bf16() -> bool:
-    """Whether the processor multiplies bf16 in hardware; elsewhere bf16 is slower than fp32."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return False
-    flags = set(cpuinfo.read_text().split())
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def held_out(pretraining: PretrainSettings) -> dict[str, list[str]]:

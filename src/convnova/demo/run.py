@@ -12,7 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from convnova.demo.mutations import mutate
 from convnova.demo.networks import PRETRAINED, finetune_all
-from convnova.demo.pretraining import for_this_machine, held_out, pretrain_once, pretrain_settings
+from convnova.demo.pretraining import held_out, pretrain_once, pretrain_settings
 from convnova.demo.report import Results, check_libraries, write_report
 from convnova.demo.scores import score_on_test
 from convnova.demo.settings import DemoSettings
@@ -37,7 +37,6 @@ def demo(settings: DemoSettings, console: Console | None = None) -> Path:
     check_libraries()
     steps = Steps(settings.output, console)
     pretraining = pretrain_settings(settings, console)
-    settings = for_this_machine(settings)
 
     console.rule("1 of 6  The genome", align="left")
     genome, genes = _read_genome(settings, steps)

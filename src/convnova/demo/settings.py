@@ -17,7 +17,6 @@ def _finetune_settings() -> FinetuneSettings:
         batch_sequences=16,
         evaluations_per_epoch=4,
         selection="auroc",
-        precision="bf16",
         augmentation=AugmentationSettings(reverse_complement=False),
         average_strands=False,
         weight_averaging=0.0,

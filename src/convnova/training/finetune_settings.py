@@ -49,7 +49,8 @@ class FinetuneSettings:
     patience: int | None = None
     """Evaluations without a better score after which training ends; default never before the last epoch."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Arithmetic of training; auto is bf16 on a GPU that has it, fp32 on a CPU. Scores are made in fp32."""
+    """Arithmetic of training; auto is bf16 on a GPU or a processor with instructions for it, else fp32.
+    Scores are made in fp32."""
     seed: int = 0
     """One seed gives the same run on the same machine."""
 

@@ -111,7 +111,7 @@ class PretrainSettings:
     seed: int = 0
     """One seed gives the same run on the same machine."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Arithmetic of the network; auto is bf16 on a GPU that has it and fp32 on a CPU."""
+    """Arithmetic of the network; auto is bf16 on a GPU or a processor with instructions for it, else fp32."""
     compile: bool = False
     """Whether to compile the network with torch.compile."""
     gradient_checkpointing: bool = False
