@@ -214,12 +214,16 @@ def benchmark(tmp_path):
 def test_genomic_benchmarks_are_built_and_then_load(benchmark, capsys):
     folder, chromosome = benchmark
     task = find_task("genomic-benchmarks", "human_ocr_ensembl")
-    with pytest.raises(InputError, match=r"intervals are there: .*--data .* --genome\.GRCh38 FASTA"):
+    command = (
+        "convnova data prepare --suite genomic-benchmarks --tasks human_ocr_ensembl "
+        f"--data {folder} --genome GRCh38=FASTA"
+    )
+    with pytest.raises(InputError, match=f"intervals are there: .*{command}"):
         locate(task, folder)
     assert check_task(task, folder).findings == (
-        "the sequences are not built from the intervals yet: convnova data prepare",
+        f"the sequences are not built from the intervals yet: {command}",
     )
-    genome = {"GRCh38": folder / "hg38.fa"}
+    genome = f"GRCh38={folder / 'hg38.fa'}"
     settings = PrepareSettings("genomic-benchmarks", folder, "human_ocr_ensembl", genome, folder / "cache")
     prepare(settings)
     assert "train.parquet: 100 sequences" in capsys.readouterr().out
@@ -232,13 +236,50 @@ def test_genomic_benchmarks_are_built_and_then_load(benchmark, capsys):
 def test_prepare_says_what_it_needs(benchmark, tmp_path):
     folder, _ = benchmark
     settings = PrepareSettings("genomic-benchmarks", folder, "human_ocr_ensembl")
-    with pytest.raises(InputError, match=r"need a genome; give --genome\.GRCh38 FASTA \(GRCh38 from http"):
+    with pytest.raises(InputError, match=r"need a genome; give --genome GRCh38=FASTA \(GRCh38 from http"):
         prepare(settings)
     shutil.rmtree(folder / OCR / "test")
     with pytest.raises(InputError, match=r"test/negative\.csv\.gz is not in .*; fetch .*--form intervals"):
-        prepare(replace(settings, genome={"GRCh38": folder / "hg38.fa"}, cache=tmp_path / "cache"))
+        prepare(replace(settings, genome=f"GRCh38={folder / 'hg38.fa'}", cache=tmp_path / "cache"))
     with pytest.raises(InputError, match=r"none of the 9 tasks of genomic-benchmarks can be prepared: "):
         prepare(replace(settings, tasks=""))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            "hg38.fa",
+            r"genome 'hg38\.fa' has no assembly; write NAME=FASTA, NAME one of GRCh38, GRCh38-cdna, ",
+        ),
+        ("GRCh38=", r"genome 'GRCh38=' has no FASTA; write NAME=FASTA"),
+        ("hg38=hg38.fa", r"there is no assembly 'hg38'; there are GRCh38, GRCh38-cdna, .*, BDGP6\.28"),
+        ("GRCh37=hg38.fa", r"there is no assembly 'GRCh37'; .*; did you mean 'GRCh38'\?"),
+        ("GRCh38=hg38.fa, GRCh38=hg38.fa", r"assembly GRCh38 has two genomes; give one"),
+        ("GRCh38=no.fa", r"no\.fa: no such file; give the FASTA of GRCh38"),
+    ],
+)
+def test_genomes_that_cannot_be_meant_are_refused(benchmark, monkeypatch, given, message):
+    folder, _ = benchmark
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match=message):
+        prepare(PrepareSettings("genomic-benchmarks", folder, genome=given))
+
+
+def test_fetch_names_the_genomes_that_prepare_needs(monkeypatch, tmp_path, capsys):
+    with serve() as site:
+        task = find_task("genomic-benchmarks", "demo_human_or_worm")
+        source = site.add("/a.csv", b"id,region,start,end,strand\n1,chr1,0,9,+\n")
+        served = tuple(
+            replace(file, local=file.local[:-3], sha256="", sources=(source,)) for file in task.files
+        )
+        monkeypatch.setattr(commands, "chosen_tasks", lambda *_: (replace(task, files=served),))
+        fetch(FetchSettings("genomic-benchmarks", tmp_path, form="intervals"))
+    said = capsys.readouterr().out
+    assert (
+        f"next: convnova data prepare --suite genomic-benchmarks --data {tmp_path} "
+        "--genome GRCh38=FASTA,WBcel235=FASTA (GRCh38 from http"
+    ) in said
 
 
 def test_fetch_fills_a_folder_and_says_what_it_did(monkeypatch, tmp_path, capsys):

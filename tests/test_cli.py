@@ -8,6 +8,7 @@ import pytest
 from pretraining import write_genome
 
 from convnova import cli
+from convnova.data.catalogue.tables import references
 from convnova.errors import InputError, TerminatedError
 
 
@@ -114,6 +115,19 @@ def test_flags_may_have_hyphens_and_values_keep_theirs(monkeypatch, tmp_path):
     (settings,) = taken
     assert (settings.ray_address, settings.first_seed) == ("head-node:6379", 2)
     assert settings.model == "preset:genomic-benchmarks"
+
+
+@pytest.mark.parametrize("names", [*([name] for name in references()), list(references())], ids=str)
+def test_data_prepare_takes_every_assembly_of_the_catalogue(names, monkeypatch, tmp_path):
+    taken = []
+    monkeypatch.setattr(
+        "convnova.data.catalogue.commands.prepare_task", lambda *given: taken.append(given) or {}
+    )
+    (tmp_path / "a.fa").write_text(">chr1\nACGT\n")
+    given = ",".join(f"{name}={tmp_path / 'a.fa'}" for name in names)
+    flags = ["--suite", "genomic-benchmarks", "--tasks", "demo_human_or_worm", "--data", str(tmp_path)]
+    assert cli.main(["data", "prepare", *flags, "--genome", given]) == 0
+    assert taken[0][2] == dict.fromkeys(names, tmp_path / "a.fa")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from convnova.data.catalogue.checksums import has_table_s_layout, recorded_checksum, what_is_wrong
 from convnova.data.catalogue.describe import describe_file
-from convnova.data.catalogue.folder import find_file, prepared_path
+from convnova.data.catalogue.folder import find_file, prepare_command, prepared_path
 from convnova.data.catalogue.loading import load_published
 from convnova.data.catalogue.tables import DataFile, Task
 from convnova.errors import InputError
@@ -50,7 +50,8 @@ def check_task(task: Task, folder: Path) -> TaskState:
     if missing:
         findings = (f"missing: {', '.join(missing)}",)
     elif is_intervals and not prepared_path(task, "test", folder).exists():
-        findings = ("the sequences are not built from the intervals yet: convnova data prepare",)
+        command = prepare_command(task.suite, task.name, folder, task.assemblies)
+        findings = (f"the sequences are not built from the intervals yet: {command}",)
     elif not wrong:
         findings = _quality(task, folder)
     return TaskState(task, len(files), len(files) - len(missing), matching, tuple(wrong), findings)

@@ -8,9 +8,9 @@ from rich.table import Table
 
 from convnova.data.catalogue.checking import TaskState, check_task
 from convnova.data.catalogue.fetching import fetch_files
-from convnova.data.catalogue.folder import check_folder, default_folder, locate
+from convnova.data.catalogue.folder import check_folder, default_folder, locate, prepare_command
 from convnova.data.catalogue.http import Patience
-from convnova.data.catalogue.preparing import assemblies, prepare_task
+from convnova.data.catalogue.preparing import parse_genomes, prepare_task
 from convnova.data.catalogue.settings import CheckSettings, FetchSettings, ListSettings, PrepareSettings
 from convnova.data.catalogue.tables import Task, catalogue, chosen_tasks, references, suite_tasks
 from convnova.errors import InputError
@@ -31,7 +31,7 @@ def list_data(settings: ListSettings) -> None:
     row = next(row for row in catalogue() if row.suite == settings.suite)
     console.print(_task_table(tasks, folder))
     console.print(f"{row.title}. {row.note}\n{row.url}, licence: {row.licence}, cite: {row.citation}")
-    for name in dict.fromkeys(name for task in tasks for name in assemblies(task)):
+    for name in dict.fromkeys(name for task in tasks for name in task.assemblies):
         console.print(f"genome {name}: {references()[name].url} ({references()[name].note})")
 
 
@@ -50,10 +50,11 @@ def fetch(settings: FetchSettings) -> None:
     once = list({file.local: file for file in files}.values())
     done = fetch_files(once, folder, Patience(settings.tries, settings.stall_s))
     print(f"{folder}: {len(done.fetched)} files fetched, {len(done.present)} were there")
-    genomes = dict.fromkeys(file.genome for file in once if file.genome)
-    for name in genomes:
-        command = f"convnova data prepare --suite {settings.suite} --genome.{name} FASTA"
-        print(f"next: {command} (from {references()[name].url})")
+    genomes = list(dict.fromkeys(file.genome for file in once if file.genome))
+    if genomes:
+        command = prepare_command(settings.suite, settings.tasks, folder, genomes)
+        sources = ", ".join(f"{name} from {references()[name].url}" for name in genomes)
+        print(f"next: {command} ({sources})")
 
 
 def prepare(settings: PrepareSettings) -> None:
@@ -62,12 +63,12 @@ def prepare(settings: PrepareSettings) -> None:
     Raises:
         InputError: when a file or genome is missing or wrong; without named tasks, when none can be prepared.
     """
-    folder = check_folder(settings.data)
+    folder, genomes = check_folder(settings.data), parse_genomes(settings.genome)
     reasons = []
     tasks = chosen_tasks(settings.suite, settings.tasks)
     for task in tasks:
         try:
-            written = prepare_task(task, folder, settings.genome, settings.cache)
+            written = prepare_task(task, folder, genomes, settings.cache)
         except InputError as error:
             if settings.tasks:
                 raise

@@ -7,6 +7,7 @@ DATA = …/GUE: DATA/tf/3/train.csv           the archive itself given as DATA
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -105,6 +106,17 @@ def prepared_path(task: Task, split: str, folder: Path) -> Path:
     return folder / PREPARED / task.suite / task.name / f"{split}.parquet"
 
 
+def prepare_command(suite: str, tasks: str, folder: Path, genomes: Iterable[str]) -> str:
+    """Return the command that builds sequences from intervals, with a place for each FASTA."""
+    chosen = f" --tasks {tasks}" if tasks else ""
+    return f"convnova data prepare --suite {suite}{chosen} --data {folder} {genome_flag(genomes)}"
+
+
+def genome_flag(names: Iterable[str]) -> str:
+    """Return the flag for the FASTA of each assembly: ``--genome GRCh38=FASTA,WBcel235=FASTA``."""
+    return "--genome " + ",".join(f"{name}=FASTA" for name in names)
+
+
 def _find_split(task: Task, split: str, folder: Path) -> SplitFiles | None:
     """Return the files of a split, or None when one is missing."""
     files = task.files_of(split)
@@ -136,11 +148,8 @@ def _missing(task: Task, missing: list[DataFile], folder: Path) -> str:
     said = f"{task}: not in {folder}: {places}{more}"
     intervals = [file for file in task.files if file.form == "intervals"]
     if intervals and all(find_file(file, folder) for file in intervals):
-        return (
-            f"{said}; its intervals are there: build the sequences with "
-            f"convnova data prepare --suite {task.suite} --tasks {task.name} --data {folder} "
-            + " ".join(f"--genome.{name} FASTA" for name in dict.fromkeys(file.genome for file in intervals))
-        )
+        command = prepare_command(task.suite, task.name, folder, task.assemblies)
+        return f"{said}; its intervals are there: build the sequences with {command}"
     if all(file.sources for file in missing):
         command = f"convnova data fetch --suite {task.suite} --tasks {task.name} --data {folder}"
         return f"{said}; fetch with: {command}; or put the files there, plain or gzip"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import polars as pl
 
-from convnova.data.catalogue.folder import find_file, locate, prepared_path
+from convnova.data.catalogue.folder import find_file, genome_flag, locate, prepared_path
 from convnova.data.catalogue.intervals import build_sequences
 from convnova.data.catalogue.loading import load_published
-from convnova.data.catalogue.tables import Task, references
+from convnova.data.catalogue.tables import Task, find_reference, references
 from convnova.data.packed import PackedSequences
 from convnova.data.splits import SPLITS
 from convnova.errors import InputError
@@ -52,20 +52,37 @@ def prepare_task(
     return written
 
 
-def assemblies(task: Task) -> tuple[str, ...]:
-    """Return the assemblies that a task's intervals refer to; none where it has no intervals."""
-    return tuple(dict.fromkeys(file.genome for file in task.files if file.genome))
+def parse_genomes(text: str) -> dict[str, Path]:
+    """Return the FASTA of each assembly of ``GRCh38=hg38.fa.gz,WBcel235=ce11.fa``.
+
+    Raises:
+        InputError: for an assembly that is not known, or comes twice, or has no file.
+    """
+    genomes: dict[str, Path] = {}
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        name, equals, path = (part.strip() for part in item.partition("="))
+        if not (name and path):
+            missing = "FASTA" if equals and name else "assembly"
+            raise InputError(
+                f"genome {item!r} has no {missing}; write NAME=FASTA, NAME one of {', '.join(references())}"
+            )
+        if find_reference(name).genome in genomes:
+            raise InputError(f"assembly {name} has two genomes; give one")
+        genomes[name] = Path(path).expanduser()
+        if not genomes[name].is_file():
+            raise InputError(f"{path}: no such file; give the FASTA of {name}, plain or gzip")
+    return genomes
 
 
 def _from_intervals(
     task: Task, folder: Path, genomes: Mapping[str, Path], cache: Path | None
 ) -> dict[str, pl.DataFrame]:
-    missing = [name for name in assemblies(task) if name not in genomes]
+    missing = [name for name in task.assemblies if name not in genomes]
     if missing:
-        flags = " ".join(f"--genome.{name} FASTA" for name in missing)
+        flag = genome_flag(missing)
         sources = ", ".join(f"{name} from {references()[name].url}" for name in missing)
-        raise InputError(f"{task}: its intervals need a genome; give {flags} ({sources})")
-    opened = {name: Genome.open(genomes[name], cache) for name in assemblies(task)}
+        raise InputError(f"{task}: its intervals need a genome; give {flag} ({sources})")
+    opened = {name: Genome.open(genomes[name], cache) for name in task.assemblies}
     frames: dict[str, list[pl.DataFrame]] = {split: [] for split in task.splits}
     for split, parts in frames.items():
         for file in task.files_of(split, "intervals"):

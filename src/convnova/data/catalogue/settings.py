@@ -1,6 +1,6 @@
 """Settings of ``convnova data list | fetch | prepare | check``."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -51,8 +51,9 @@ class PrepareSettings:
     """Data folder; default $CONVNOVA_DATA, or convnova/data in the user's cache."""
     tasks: str = ""
     """Tasks to prepare, as tf/3,mouse/0; default all whose files are there."""
-    genome: dict[str, Path] = field(default_factory=dict)
-    """FASTA of each assembly that intervals refer to: --genome.GRCh38 hg38.fa.gz; `list` names them."""
+    genome: str = ""
+    """FASTA of each assembly that intervals refer to, as GRCh38=hg38.fa.gz,WBcel235=ce11.fa; `list` names
+    them."""
     cache: Path | None = None
     """Folder for the stores of the genomes (one byte a base); default beside each FASTA."""
 

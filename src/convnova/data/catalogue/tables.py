@@ -123,6 +123,11 @@ class Task:
         """Return the files of a split, in the order of the table."""
         return tuple(file for file in self.files if file.split == split and file.form == form)
 
+    @property
+    def assemblies(self) -> tuple[str, ...]:
+        """The assemblies that its intervals refer to; none where it has no intervals."""
+        return tuple(dict.fromkeys(file.genome for file in self.files if file.genome))
+
     def counts(self, split: str) -> dict[str, int] | None:
         """Return the number of sequences of each class of a split as published, or None where not known."""
         for form in ("sequences", "intervals"):
@@ -143,6 +148,20 @@ def catalogue() -> tuple[DataSet, ...]:
 def references() -> dict[str, Reference]:
     """Return the assemblies that interval files refer to, by name."""
     return {row["genome"]: Reference(**row) for row in _rows("genomes.csv")}
+
+
+def find_reference(name: str) -> Reference:
+    """Return an assembly by its name.
+
+    Raises:
+        InputError: when there is no such assembly.
+    """
+    known = references()
+    if name not in known:
+        raise InputError(
+            f"there is no assembly {name!r}; there are {', '.join(known)}{_guess(name, list(known))}"
+        )
+    return known[name]
 
 
 def suite_tasks(suite: str) -> tuple[Task, ...]:
