@@ -137,6 +137,17 @@ def test_a_folder_for_each_class_as_in_genomic_benchmarks(tmp_path):
     assert table.place(2) == str(tmp_path / "train" / "positive" / "2.txt")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("1.txt.gz", "ACGT\nAC\n"), ("1.fa.gz", ">x\nACGT\nAC\n"), ("1.fa", ">x\nACGTAC\n")]
+)
+def test_a_file_for_each_sequence_may_be_gzip(tmp_path, name, text):
+    write(tmp_path / "train" / "positive" / name, text)
+    write(tmp_path / "train" / "negative" / "2.txt", "GG")
+    table = read(tmp_path / "train")
+    assert letters(table) == ["GG", "ACGTAC"]
+    assert table.names == ["negative/2", "positive/1"]
+
+
 def test_several_files_are_read_as_one(tmp_path):
     a = write(tmp_path / "a.csv", "id,seq,label\nx,AC,0\n")
     b = write(tmp_path / "b.csv", "id,seq,label\ny,ACG,1\nz,T,0\n")

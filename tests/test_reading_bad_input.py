@@ -190,6 +190,24 @@ def test_folders_that_are_not_one_part(tmp_path):
         read_sequences(tmp_path / "test")
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        (
+            "1.fa",
+            b">x\nAC\n>y\nGT\n",
+            r"1\.fa: 2 FASTA records in a file of a class folder; write one a file",
+        ),
+        ("1.txt.gz", gzip.compress(b"ACGT" * 99)[:-9], r"1\.txt\.gz: the gzip file ends early"),
+    ],
+)
+def test_a_file_for_each_sequence_holds_one(tmp_path, name, data, message):
+    (tmp_path / "pos").mkdir()
+    (tmp_path / "pos" / name).write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        read_sequences(tmp_path)
+
+
 def test_files_read_together_have_the_same_label_columns(tmp_path):
     (tmp_path / "a.csv").write_text("seq,label\nA,0\n")
     (tmp_path / "b.csv").write_text("seq,id\nA,0\n")

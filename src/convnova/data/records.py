@@ -3,6 +3,7 @@
 n sequences.
 """
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from convnova.genome.files import reading
 
 LABEL = "label"
 """What the label column is called where the file does not name one."""
+_GZIP = b"\x1f\x8b"
 
 
 def read_fasta_table(path: Path, settings: ReadSettings) -> SequenceTable:
@@ -71,10 +73,12 @@ def read_line_table(path: Path, text: str, settings: ReadSettings) -> SequenceTa
 def read_folder_table(folder: Path, settings: ReadSettings) -> SequenceTable:
     """Return the sequences of a folder that has a folder for each class and in it a file for each sequence.
 
-    This is the form in which Genomic Benchmarks keeps its data. Line ends within a file are dropped.
+    This is the form in which Genomic Benchmarks keeps its data. Line ends within a file are dropped; a file
+    may be gzip, and may have a FASTA header.
 
     Raises:
-        InputError: when a class has no file, or at the first file whose sequence is wrong.
+        InputError: when a class has no file, or at the first file that holds several sequences or
+            a wrong one.
     """
     files, labels, texts = [], [], []
     for class_folder in sorted(each for each in folder.iterdir() if each.is_dir()):
@@ -85,20 +89,33 @@ def read_folder_table(folder: Path, settings: ReadSettings) -> SequenceTable:
                 f"{class_folder}: no file in it; put one file for each sequence of the class there"
             )
         for file in members:
-            with reading(file, "a file with one sequence"):
-                lines = file.read_bytes().decode("utf-8-sig").splitlines()
-            texts.append("".join(line for line in lines if not line.startswith(">")))
+            texts.append(_only_sequence(file))
         files += members
         labels += [class_folder.name] * len(members)
     places = Places(
         tuple(map(str, files)), ("",) * len(files), np.arange(len(files)), np.ones(len(files), dtype=np.int64)
     )
     ids, notes = pack_letters(pl.Series(texts, dtype=pl.String), places, settings)
-    names = [f"{file.parent.name}/{file.stem}" for file in files]
+    names = [f"{file.parent.name}/{Path(file.name.removesuffix('.gz')).stem}" for file in files]
     note = f"each folder of {folder.name} is a class"
     return SequenceTable(
         ids, places, str(folder), names, labels=pl.DataFrame({LABEL: labels}), notes=(note, *notes)
     )
+
+
+def _only_sequence(file: Path) -> str:
+    with reading(file, "a file with one sequence"):
+        data = file.read_bytes()
+        if data.startswith(_GZIP):
+            data = gzip.decompress(data)
+        lines = data.decode("utf-8-sig").splitlines()
+    bases = [line for line in lines if not line.startswith(">")]
+    if (headers := len(lines) - len(bases)) > 1:
+        raise InputError(
+            f"{file}: {headers} FASTA records in a file of a class folder; write one a file, or a file for "
+            "each class, with no folder around it"
+        )
+    return "".join(bases)
 
 
 def _is_hidden(path: Path) -> bool:
