@@ -77,6 +77,36 @@ def test_columns_are_found_by_name_whatever_their_order():
     assert scheme.encode(table({"b": [1, 1], "a": [0, 0]})).tolist() == [[0, 1], [0, 1]]
 
 
+COLUMNS = {
+    "another order": (("a", "b"), None, ("b", "a"), [1, 0]),
+    "more columns": (("a", "b"), None, ("c", "b", "a"), [2, 1]),
+    "no header": (("2", "3"), None, ("3", "2"), [1, 0]),
+    "no header in train": (("2", "3"), None, ("a", "b"), [0, 1]),
+    "no header in test": (("a", "b"), None, ("2", "3"), [0, 1]),
+    "named in the settings": (("a", "b"), ("liver", "heart"), ("b", "a"), [1, 0]),
+    "by these names": (("a", "b"), ("liver", "heart"), ("heart", "liver"), [1, 0]),
+    "one column": (("a",), None, ("z",), [0]),
+    "others": (("a", "b"), None, ("b", "c"), None),
+    "others than named": (("a", "b"), ("liver", "heart"), ("b", "c"), None),
+}
+
+
+@pytest.mark.parametrize("kind", ["multi-label", "regression"])
+@pytest.mark.parametrize(("train", "names", "test", "order"), COLUMNS.values(), ids=COLUMNS.keys())
+def test_columns_are_never_matched_by_place_where_they_have_names(kind, train, names, test, order):
+    rows = np.array([[0, 1, 0], [1, 0, 0], [1, 1, 1]])
+    found = LabelScheme.infer(table({name: rows[:, i] for i, name in enumerate(train)}), kind, names)
+    scheme = LabelScheme.from_dict(json.loads(json.dumps(found.to_dict())))
+    given = table({name: rows[:, i] for i, name in enumerate(test)}, "test.csv")
+    if order is None:
+        message = rf"test\.csv: label columns b, c, but the task has {', '.join(names or train)}; give these"
+        with pytest.raises(InputError, match=message):
+            scheme.encode(given)
+    else:
+        encoded = scheme.encode(given)
+        np.testing.assert_array_equal(encoded.reshape(3, -1), rows[:, order])
+
+
 def test_what_the_classes_are_is_stated():
     scheme = LabelScheme.infer(table({"y": ["pos", "neg"]}))
     assert scheme.notes == ("2 classes in sorted order: neg = 0, pos = 1",)

@@ -24,6 +24,7 @@ SEPARATOR = ";"
 
 _MISSING = ("", "na", "n/a", "nan", "null")
 _LARGEST = 2**53
+_TUPLES = ("names", "columns", "notes")
 _PROBLEM_TYPES = {
     "single-label": "single_label_classification",
     "multi-label": "multi_label_classification",
@@ -43,6 +44,8 @@ class LabelScheme:
     """Whether the files write a class as its number, though it has a name."""
     notes: tuple[str, ...] = ()
     """What was found, one sentence each."""
+    columns: tuple[str, ...] = ()
+    """Label columns of the training file, in the order of `names`, where there is one for each."""
 
     @classmethod
     def infer(
@@ -77,7 +80,7 @@ class LabelScheme:
                 kind, chosen, notes=(f"{len(chosen)} labels, several for a sequence: {_some(chosen)}",)
             )
         columns = tuple(names) if names and len(names) == labels.width else tuple(labels.columns)
-        scheme = cls(kind, columns, notes=(f"{kind}: {_some(columns)}",))
+        scheme = cls(kind, columns, notes=(f"{kind}: {_some(columns)}",), columns=tuple(labels.columns))
         values = scheme.encode(table).reshape(len(table), -1)
         for column, name in zip(values.T, columns, strict=True):
             if column.min() == column.max():
@@ -108,13 +111,7 @@ class LabelScheme:
             return self._encode_classes(table, labels)
         if self.kind == "multi-label" and not _is_columns_of_bits(labels):
             return self._encode_words(table, labels)
-        if set(self.names) <= set(labels.columns):
-            labels = labels.select(self.names)
-        if labels.width != self.num_labels:
-            raise InputError(
-                f"{table.source}: label columns {', '.join(labels.columns)}, but the task has "
-                f"{', '.join(self.names)}; give these columns"
-            )
+        labels = self._in_order(table, labels)
         values = np.stack([_numbers(table, labels[name]) for name in labels.columns], axis=1)
         return (values[:, 0] if self.kind == "regression" and values.shape[1] == 1 else values).astype(
             np.float32
@@ -122,12 +119,28 @@ class LabelScheme:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` takes, for JSON."""
-        return {**asdict(self), "names": list(self.names), "notes": list(self.notes)}
+        lists = {name: list(getattr(self, name)) for name in _TUPLES}
+        return {**asdict(self), **lists}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> "LabelScheme":
         """Return the scheme that `to_dict` gave."""
-        return cls(**{**saved, "names": tuple(saved["names"]), "notes": tuple(saved["notes"])})
+        return cls(**{name: tuple(value) if name in _TUPLES else value for name, value in saved.items()})
+
+    def _in_order(self, table: SequenceTable, labels: pl.DataFrame) -> pl.DataFrame:
+        """Return the columns of the task, by their names; by their places only where they have no names."""
+        for known in (self.names, self.columns):
+            if known and set(known) <= set(labels.columns):
+                return labels.select(known)
+        is_numbered = any(
+            all(name.isdecimal() for name in names) for names in (labels.columns, self.columns or self.names)
+        )
+        if labels.width != self.num_labels or not (is_numbered or self.num_labels == 1):
+            raise InputError(
+                f"{table.source}: label columns {', '.join(labels.columns)}, but the task has "
+                f"{', '.join(self.names)}; give these columns"
+            )
+        return labels
 
     def _encode_classes(self, table: SequenceTable, labels: pl.DataFrame) -> NDArray[np.int64]:
         words = _single_column(table, labels)
