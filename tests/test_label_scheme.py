@@ -72,6 +72,13 @@ def test_names_of_classes_can_be_given():
     assert ordered.encode(table({"y": ["a", "b"]})).tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("train", [["x", "1.0"], ["7", "007x"], ["0.7", "1.0"]])
+def test_classes_keep_their_names_among_words(train):
+    scheme = LabelScheme.infer(table({"y": train}), "single-label")
+    assert sorted(scheme.names) == sorted(train)
+    assert [scheme.names[i] for i in scheme.encode(table({"y": train}))] == train
+
+
 def test_columns_are_found_by_name_whatever_their_order():
     scheme = LabelScheme.infer(table({"a": [0, 1], "b": [1, 0]}))
     assert scheme.encode(table({"b": [1, 1], "a": [0, 0]})).tolist() == [[0, 1], [0, 1]]
@@ -192,6 +199,11 @@ BAD_TESTS = {
         {"y": ["a", "b"]},
         {"y": ["a", None]},
         r"line 3: the label \(y\) is missing \(empty; 1 of 2 are\)",
+    ),
+    "line of a class": (
+        {"y": ["0", "1"]},
+        {"y": ["0.0", "1.0", "0.7"]},
+        r"test\.csv, line 4: class '0\.7' is not one of the task's, which are 0, 1",
     ),
     "bit": (
         {"a": [0, 1], "b": [1, 0]},

@@ -119,13 +119,13 @@ class LabelScheme:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` takes, for JSON."""
-        lists = {name: list(getattr(self, name)) for name in _TUPLES}
-        return {**asdict(self), **lists}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _TUPLES}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> "LabelScheme":
         """Return the scheme that `to_dict` gave."""
-        return cls(**{name: tuple(value) if name in _TUPLES else value for name, value in saved.items()})
+        tuples: dict[str, Any] = {name: tuple(saved.get(name, ())) for name in _TUPLES}
+        return cls(**saved | tuples)
 
     def _in_order(self, table: SequenceTable, labels: pl.DataFrame) -> pl.DataFrame:
         """Return the columns of the task, by their names; by their places only where they have no names."""
@@ -146,7 +146,7 @@ class LabelScheme:
         words = _single_column(table, labels)
         number = {str(index): index for index in range(self.num_labels)}
         id_of = number if self.is_numbered else {name: index for index, name in enumerate(self.names)}
-        ids = words.replace_strict(id_of, default=-1, return_dtype=pl.Int64).to_numpy()
+        ids = _replaced(words, id_of).fill_null(_replaced(_whole(words), id_of)).fill_null(-1).to_numpy()
         if (ids < 0).any():
             row = int((ids < 0).argmax())
             raise InputError(
@@ -186,6 +186,8 @@ def raw_labels(table: SequenceTable) -> pl.DataFrame:
 
 def _classes(table: SequenceTable, labels: pl.DataFrame, names: Sequence[str] | None) -> LabelScheme:
     words = _single_column(table, labels)
+    numbered = _whole(words)
+    words = words if numbered.has_nulls() else numbered
     found = sorted(words.unique().to_list())
     if len(found) == 1:
         raise InputError(
@@ -235,7 +237,7 @@ def _guess(table: SequenceTable, labels: pl.DataFrame) -> Kind:
 
 
 def _single_column(table: SequenceTable, labels: pl.DataFrame) -> pl.Series:
-    """Return the labels of one column as text, 1.0 and +1 as 1.
+    """Return the labels of one column as text.
 
     Raises:
         InputError: when there are several columns, or at the first missing label.
@@ -247,11 +249,18 @@ def _single_column(table: SequenceTable, labels: pl.DataFrame) -> pl.Series:
         )
     words = _words_of(labels.to_series())
     _check_present(table, words, labels.columns[0])
+    return words
+
+
+def _whole(words: pl.Series) -> pl.Series:
+    """Return 1.0 and +1 as 1; null where a word is no whole number."""
     numbers = words.cast(pl.Float64, strict=False)
-    is_whole = (
-        numbers.null_count() == 0 and (numbers.abs() < _LARGEST).all() and (numbers == numbers.round()).all()
-    )
-    return numbers.cast(pl.Int64).cast(pl.String) if is_whole else words
+    is_whole = (numbers.abs() < _LARGEST) & (numbers == numbers.round())
+    return numbers.set(~is_whole.fill_null(False), None).cast(pl.Int64).cast(pl.String)
+
+
+def _replaced(words: pl.Series, id_of: dict[str, int]) -> pl.Series:
+    return words.replace_strict(id_of, default=None, return_dtype=pl.Int64)
 
 
 def _numbers(table: SequenceTable, column: pl.Series) -> NDArray[np.float64]:
