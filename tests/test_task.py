@@ -173,6 +173,38 @@ def test_bad_test_parts_are_refused(tmp_path, files, labels, message):
         load_task(files["train"], test=write(tmp_path / "other.csv", words(3), labels))
 
 
+CONSTANT = {
+    "columns": (
+        ("label_a,label_b", ["1,0", "0,1"], "1,0"),
+        r"no label is given to some sequences of {split} and not to others, so no score says anything; give",
+    ),
+    "words": (("label", ["a;b", "b", ""], "b"), r"no label is given to some sequences of {split} and not"),
+    "values": (
+        ("label", ["0.5", "1.5"], "0.5"),
+        r"'label' is 0\.5 for every sequence of {split}, so no score says anything; give sequences that",
+    ),
+    "two values": (
+        ("label_a,label_b", ["0.5,1", "1.5,2"], "0.5,2"),
+        r"'label_a', 'label_b' are 0\.5, 2 for every sequence of {split}, so no score says anything",
+    ),
+}
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize(("labels", "message"), CONSTANT.values(), ids=CONSTANT.keys())
+def test_parts_that_no_score_tells_apart_are_refused(tmp_path, labels, message, split):
+    def rows(name, cells):
+        lines = [f"{text},{cells[i % len(cells)]}" for i, text in enumerate(words(12))]
+        (tmp_path / name).write_text("\n".join([f"sequence,{header}", *lines]) + "\n")
+        return tmp_path / name
+
+    header, cells, constant = labels
+    train = rows("train.csv", cells)
+    with pytest.raises(InputError, match=r"other\.csv: " + message.format(split=split)):
+        load_task(train, **{split: rows("other.csv", [constant])})
+    assert load_task(train, **{split: rows("other.csv", cells)}, validation_share=0)
+
+
 def test_settings_reach_the_reader_and_the_labels(tmp_path):
     path = tmp_path / "a.csv"
     pl.DataFrame({"p": words(9), "q": ["a", "b", "c"] * 3}).write_csv(path)

@@ -73,7 +73,7 @@ def load_task(
             train, and of test from validation.
 
     Raises:
-        InputError: when a file is wrong, labels are missing or do not fit, a part has one class only,
+        InputError: when a file is wrong, labels are missing or do not fit, all labels of a part are the same,
             train and test are the same, or test sequences leak.
     """
     tables, notes = _read_parts({"train": train, "validation": validation, "test": test}, read)
@@ -94,11 +94,11 @@ def checked_task(
     """Return the task of some parts, with the report on them.
 
     Raises:
-        InputError: when a part has one class only.
+        InputError: when all sequences of a part have the same labels.
     """
-    if scheme.kind == "single-label":
-        for split, part in parts.items():
-            _check_classes(split, part, tables[split], scheme)
+    for split, part in parts.items():
+        if (part.labels == part.labels[0]).all():
+            raise _all_alike(split, part, tables[split], scheme)
     in_order: dict[str, LabelledSequences] = {split: parts[split] for split in SPLITS if split in parts}
     report = check_quality(in_order, scheme, removed)
     return LabelledTask(
@@ -195,10 +195,18 @@ def _leak(
     )
 
 
-def _check_classes(split: Split, part: LabelledSequences, table: SequenceTable, scheme: LabelScheme) -> None:
-    present = np.unique(part.labels)
-    if len(present) == 1:
-        raise InputError(
-            f"{table.source}: every sequence of {split} has the label {scheme.names[present[0]]!r}, so no "
-            "score says anything; give sequences of two classes or more"
-        )
+def _all_alike(
+    split: Split, part: LabelledSequences, table: SequenceTable, scheme: LabelScheme
+) -> InputError:
+    first = part.labels[0]
+    if scheme.kind == "single-label":
+        what = f"every sequence of {split} has the label {scheme.names[first]!r}"
+        give = "sequences of two classes or more"
+    elif scheme.kind == "multi-label":
+        what = f"no label is given to some sequences of {split} and not to others"
+        give = "sequences with a label and without it"
+    else:
+        names, values = ", ".join(map(repr, scheme.names)), ", ".join(f"{value:g}" for value in first.flat)
+        what = f"{names} {'is' if first.size == 1 else 'are'} {values} for every sequence of {split}"
+        give = "sequences that differ in it"
+    return InputError(f"{table.source}: {what}, so no score says anything; give {give}")
