@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import polars as pl
@@ -43,6 +44,19 @@ def test_a_file_appears_at_once(tmp_path):
         assert not path.exists()
     assert path.read_text() == "all"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    path, synced = tmp_path / "a.txt", []
+
+    def note(number):
+        synced.append((os.fstat(number).st_size, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    with whole_file(path) as staging:
+        staging.write_text("all")
+    assert synced == [(3, False)]
+    assert path.read_text() == "all"
 
 
 @pytest.mark.parametrize(

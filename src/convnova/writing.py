@@ -1,6 +1,7 @@
 """Files that appear whole or not at all: they are filled under another name, then renamed."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     staging = path.with_name(path.name + ".incomplete")
     try:
         yield staging
+        with staging.open("r+b") as file:  # on the disk before it has the name, also when power fails
+            os.fsync(file.fileno())
         staging.replace(path)
     except OSError as error:
         if error.errno is not None and error.filename is None:  # a full disk, which knows no file

@@ -6,7 +6,6 @@ no published split    train, validation and test drawn by seed 0
 the others            as published, in one form
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from convnova.data.splits import SPLITS
 from convnova.errors import InputError
 from convnova.genome import Genome
 from convnova.sequence import decode
+from convnova.writing import whole_file
 
 
 def prepare_task(
@@ -45,9 +45,8 @@ def prepare_task(
     for split, frame in frames.items():
         path = prepared_path(task, split, folder)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        frame.write_parquet(partial)
-        partial.replace(path)
+        with whole_file(path) as staging:
+            frame.write_parquet(staging)
         written[path] = len(frame)
     return written
 
