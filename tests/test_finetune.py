@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from convnova.data.labelled import LabelledSequences, collate, pad, without_dupl
 from convnova.data.packed import pack
 from convnova.errors import InputError
 from convnova.evaluation.classification import score_classifier
+from convnova.evaluation.scores import score
 from convnova.inference.predict import predict
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM, ConvNovaForSequenceClassification
@@ -225,3 +227,15 @@ def test_the_last_step_is_looked_at_too(tmp_path):
     settings = FinetuneSettings(epochs=9, most_steps=6, batch_sequences=16)
     made = finetune(None, config, planted(64, 0), planted(32, 1), settings)
     assert [evaluation.epoch for evaluation in made.evaluations] == [1, 1.5]
+
+
+def test_scores_are_of_single_precision_whatever_training_was():
+    validation = planted(64, 1)
+    settings = replace(SETTINGS, precision="bf16", epochs=2)
+    made = finetune(None, ConvNovaConfig(**TINY), planted(64, 0), validation, settings)
+    probabilities = predict(made.model, validation.ids)
+    again = score("single_label_classification", validation.labels, probabilities)
+    assert again == made.best.scores
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = predict(made.model, validation.ids)
+    assert np.abs(half - probabilities).max() > 0

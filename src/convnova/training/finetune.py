@@ -86,6 +86,7 @@ def finetune(
         trainer.add_callback(progress)
         with progress.shown():
             trainer.train()
+    model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     model.load_state_dict(trainer.best_weights)
     assert trainer.best is not None
     seconds = time.perf_counter() - began
