@@ -63,7 +63,7 @@ def test_numbers_come_as_fractions(suite, task, model, expected):
 def test_numbers_of_another_metric_are_not_compared():
     task = "NT benchmark (original, 18 tasks)", "promoter_all"
     assert {row.metric for row in published_for(*task, "f1")} == {"f1"}
-    assert {row.metric for row in published_for(*task, "f1", include_other_metrics=True)} > {"f1", "mcc"}
+    assert {row.metric for row in read_published() if (row.suite, row.task) == task} > {"f1", "mcc"}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_numbers_of_another_metric_are_not_compared():
 def test_scale_and_metric_follow_the_words_of_the_source(tmp_path, change, expected):
     (row,) = read_published(write(tmp_path, GOOD | change))
     assert (row.metric, row.value, row.spread) == pytest.approx(expected)
-    assert (row.printed_metric, row.printed_value) == (change["metric"], change.get("value", "58.54"))
+    assert row.printed_metric == change["metric"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn import metrics
 
 from convnova.errors import InputError
-from convnova.evaluation.bootstrap import bootstrap_difference, bootstrap_interval
+from convnova.evaluation.bootstrap import bootstrap_interval
 from convnova.evaluation.classification import score_classifier
 from convnova.evaluation.scores import (
     LOWER_IS_BETTER,
@@ -125,23 +125,6 @@ def test_one_seed_gives_one_interval_and_another_seed_another():
     labels, predictions = made(CLASSES)
     first, again, other = (bootstrap_interval(CLASSES, "mcc", labels, predictions, seed=s) for s in (0, 0, 1))
     assert first == again != other
-
-
-def test_paired_difference_sees_what_separate_intervals_do_not():
-    labels, good = made(CLASSES, n=400, columns=2)
-    worse = good.copy()
-    worse[:12] = worse[:12, ::-1]  # twelve sequences called the other way
-    found = bootstrap_difference(CLASSES, "accuracy", labels, good, worse)
-    apart = [bootstrap_interval(CLASSES, "accuracy", labels, one) for one in (good, worse)]
-    assert found.difference == pytest.approx(
-        score(CLASSES, labels, good)["accuracy"] - score(CLASSES, labels, worse)["accuracy"]
-    )
-    assert found.high - found.low < apart[0].high - apart[0].low
-    assert found.low <= found.difference <= found.high
-    assert 0 < found.p_value < 0.5
-    same = bootstrap_difference(CLASSES, "accuracy", labels, good, good)
-    assert same[:3] == (0, 0, 0)
-    assert same.p_value == 1
 
 
 def test_the_row_of_a_classifier_is_the_table_of_scores():

@@ -66,11 +66,12 @@ def test_only_shared_seeds_are_compared():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "p_t"),
-    [((0.5, 0.5), (0.5, 0.5), 1.0), ((0.75, 0.75), (0.5, 0.5), 0.0), ((0.5,), (0.4,), NAN)],
+    ("first", "second", "p_signs"),
+    [((0.5, 0.5), (0.5, 0.5), 1.0), ((0.9, 0.8), (0.89, 0.79), 0.5), ((0.5,), (0.4,), 1.0)],
 )
-def test_pairs_without_spread(first, second, p_t):
-    assert compare_paired(seeds(*first), seeds(*second)).p_t == p_t
+def test_pairs_without_spread_have_no_t_test(first, second, p_signs):
+    made = compare_paired(seeds(*first), seeds(*second))
+    assert (made.p_t, made.p_signs) == (NAN, p_signs)
 
 
 def test_equal_scores_share_their_rank():

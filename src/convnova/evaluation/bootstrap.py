@@ -25,18 +25,6 @@ class Interval(NamedTuple):
     """Share of the resampled scores inside."""
 
 
-class Difference(NamedTuple):
-    """How two sets of predictions differ on one test set, resampled together."""
-
-    difference: float
-    """First minus second."""
-    low: float
-    high: float
-    coverage: float
-    p_value: float
-    """Two-sided: twice the share of resampled differences on the other side of 0, at most 1."""
-
-
 def bootstrap_interval(
     problem_type: str,
     metric: str,
@@ -60,51 +48,7 @@ def bootstrap_interval(
     Raises:
         InputError: as in `score`, for a score that the problem type has not, and a share outside 0 to 1.
     """
-    scores = _resampled(problem_type, metric, labels, [predictions], resamples, coverage, seed)[0]
-    return Interval(*_quantiles(scores, coverage), coverage)
-
-
-def bootstrap_difference(
-    problem_type: str,
-    metric: str,
-    labels: Numbers,
-    first: Numbers,
-    second: Numbers,
-    resamples: int = 1000,
-    coverage: float = 0.95,
-    seed: int = 0,
-) -> Difference:
-    """Return how much better the first predictions are on the same sequences; arguments as before.
-
-    Both are scored on each resample, so what makes a test sequence hard for both cancels out.
-    """
-    scores = _resampled(problem_type, metric, labels, [first, second], resamples, coverage, seed)
-    differences = scores[0] - scores[1]
-    everything = np.ones((1, len(labels)))
-    whole = [
-        weighted_scores(problem_type, metric, *checked(problem_type, labels, predictions), everything)[0]
-        for predictions in (first, second)
-    ]
-    known = differences[~np.isnan(differences)]
-    # The observed test set counts as one of the resamples, so that p is never 0.
-    sides = [(1 + (known <= 0).sum()) / (1 + len(known)), (1 + (known >= 0).sum()) / (1 + len(known))]
-    p_value = min(1.0, 2 * min(sides)) if len(known) else float("nan")
-    return Difference(
-        float(whole[0] - whole[1]), *_quantiles(differences, coverage), coverage, float(p_value)
-    )
-
-
-def _resampled(
-    problem_type: str,
-    metric: str,
-    labels: Numbers,
-    predictions: list[Numbers],
-    resamples: int,
-    coverage: float,
-    seed: int,
-) -> NDArray[np.float64]:
-    """Return the score of each set of predictions on each resample, (sets, R)."""
-    pairs = [checked(problem_type, labels, one) for one in predictions]
+    labels, predictions = checked(problem_type, labels, predictions)
     if metric not in METRICS[problem_type]:
         raise InputError(
             f"{problem_type} has no score {metric!r}; use one of {', '.join(METRICS[problem_type])}"
@@ -114,10 +58,16 @@ def _resampled(
     if resamples < 0:
         raise InputError(f"resamples must be 0 or more, got {resamples}")
     blocks = [
-        [weighted_scores(problem_type, metric, *pair, weights) for pair in pairs]
+        weighted_scores(problem_type, metric, labels, predictions, weights)
         for weights in _weights(len(labels), resamples, np.random.default_rng(seed))
     ]
-    return np.concatenate(blocks, axis=1) if blocks else np.empty((len(pairs), 0))
+    scores = np.concatenate(blocks) if blocks else np.empty(0)
+    known = scores[~np.isnan(scores)]
+    if not len(known):
+        return Interval(float("nan"), float("nan"), coverage)
+    tail = (1 - coverage) / 2
+    low, high = np.quantile(known, [tail, 1 - tail])
+    return Interval(float(low), float(high), coverage)
 
 
 def _weights(n: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
@@ -126,12 +76,3 @@ def _weights(n: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArr
     for first in range(0, resamples, at_once):
         rows = min(at_once, resamples - first)
         yield np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(rows)]).astype(float)
-
-
-def _quantiles(scores: NDArray[np.float64], coverage: float) -> tuple[float, float]:
-    known = scores[~np.isnan(scores)]
-    if not len(known):
-        return float("nan"), float("nan")
-    tail = (1 - coverage) / 2
-    low, high = np.quantile(known, [tail, 1 - tail])
-    return float(low), float(high)

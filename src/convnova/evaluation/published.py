@@ -61,7 +61,6 @@ class Published(NamedTuple):
     note: str
     printed_metric: str
     """The score in the words of the source."""
-    printed_value: str
     is_second_hand: bool
     """Whether it was read in a document that quotes the source."""
     is_ambiguous: bool
@@ -101,17 +100,10 @@ def read_published(path: Path | None = None) -> tuple[Published, ...]:
     return tuple(rows)
 
 
-def published_for(
-    suite: str, task: str, metric: str, path: Path | None = None, include_other_metrics: bool = False
-) -> tuple[Published, ...]:
-    """Return the published numbers of a task under the suite's and task's published names.
-
-    Only those of one metric, unless others are wanted too.
-    """
+def published_for(suite: str, task: str, metric: str, path: Path | None = None) -> tuple[Published, ...]:
+    """Return the published numbers in one metric, by the suite's and task's published names."""
     return tuple(
-        row
-        for row in read_published(path)
-        if (row.suite, row.task) == (suite, task) and (include_other_metrics or row.metric == metric)
+        row for row in read_published(path) if (row.suite, row.task, row.metric) == (suite, task, metric)
     )
 
 
@@ -159,7 +151,6 @@ def _published(row: dict[str, str | None], place: str) -> Published:
         source=cells["source"],
         note=cells["note"],
         printed_metric=printed,
-        printed_value=cells["value"],
         is_second_hand=_is_second_hand(**{name: cells[name] for name in ("model", "source", "note")}),
         is_other_data="DIFFERENT" in cells["note"],
         is_ambiguous=any(word in printed for word in ("ambiguous", "assumed")),
