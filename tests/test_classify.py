@@ -29,7 +29,7 @@ METRICS = {"single-label": "mcc", "multi-label": "auroc", "regression": "pearson
 TEXTS = letters(12, 0)
 
 
-def save(folder, kind, names, average_strands=True):
+def save(folder, kind, names, average_strands=True, **task):
     """Write a model with random weights as `convnova finetune` does."""
     torch.manual_seed(0)
     scheme = LabelScheme(kind, names)
@@ -43,7 +43,8 @@ def save(folder, kind, names, average_strands=True):
     model = ConvNovaForSequenceClassification(config)
     torch.nn.init.normal_(model.classifier.weight, std=0.5)
     model.save_pretrained(folder)
-    (folder / "task.json").write_text(json.dumps(SavedTask(scheme, METRICS[kind], average_strands).to_dict()))
+    saved = SavedTask(scheme, METRICS[kind], average_strands, **task)
+    (folder / "task.json").write_text(json.dumps(saved.to_dict()))
     return folder
 
 
@@ -93,6 +94,20 @@ def test_sequences_without_names_are_counted_from_1(model, tmp_path):
     (tmp_path / "new.txt").write_text("\n".join(TEXTS) + "\n")
     made = classify(ClassifySettings(model, str(tmp_path / "new.txt"), tmp_path / "new.csv"), QUIET)
     assert made["name"].to_list() == [str(i + 1) for i in range(len(TEXTS))]
+
+
+def test_sequences_are_cropped_as_in_training(tmp_path):
+    folder = save(tmp_path / "model", "single-label", ("a", "b"), max_length_bp=20, too_long="keep-start")
+    for name, cut in (("whole", None), ("cut", 20)):
+        (tmp_path / f"{name}.txt").write_text("\n".join(text[:cut] for text in TEXTS))
+    made = {
+        name: classify(ClassifySettings(folder, str(tmp_path / f"{name}.txt"), tmp_path / "new.csv"), QUIET)
+        for name in ("whole", "cut")
+    }
+    assert made["whole"].equals(made["cut"])
+    own = ReadSettings(max_length_bp=10**6)
+    whole = ClassifySettings(folder, str(tmp_path / "whole.txt"), tmp_path / "new.csv", read=own)
+    assert not classify(whole, QUIET).equals(made["cut"])
 
 
 def test_a_table_without_header_needs_the_number_of_one_column(model, tmp_path):
@@ -230,7 +245,22 @@ def truncate(folder):
     path.write_bytes(path.read_bytes()[:200])
 
 
+def configure(**changes):
+    """Return what makes config.json that of another architecture."""
+
+    def change(folder):
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+OTHERS = "config.json and the weights are not of one model"
 BROKEN = {
+    "weights of an ffn that is not there": (configure(use_ffn=False), OTHERS),
+    "a block less": (configure(dilations=[1]), OTHERS),
+    "a block more": (configure(dilations=[1, 2, 4]), OTHERS),
+    "other channels": (configure(hidden_size=4), "its model cannot be loaded"),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "its model cannot be loaded"),
     "cut weights": (truncate, "its model cannot be loaded"),
     "no JSON": (

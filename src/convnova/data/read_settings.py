@@ -7,6 +7,7 @@ from typing import Literal
 from convnova.errors import InputError
 
 Format = Literal["table", "parquet", "fasta", "lines", "bed", "folder"]
+TooLong = Literal["refuse", "keep-center", "keep-start", "keep-end"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ReadSettings:
     """What to do with an interval without strand (``.``): "forward" reads it as +."""
     max_length_bp: int | None = None
     """Longest sequence allowed, in bp."""
-    too_long: Literal["refuse", "keep-center", "keep-start", "keep-end"] = "refuse"
+    too_long: TooLong = "refuse"
     """What to do with a longer one: "keep-center" crops both ends alike, "keep-start" keeps its first bases,
     "keep-end" its last."""
     ambiguous: Literal["as-n", "refuse"] = "as-n"

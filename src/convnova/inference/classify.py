@@ -8,13 +8,14 @@ import polars as pl
 import torch
 from rich.console import Console
 
+from convnova.data.read_settings import ReadSettings
 from convnova.data.reading import read_sequences
 from convnova.data.table import counted
 from convnova.errors import InputError
 from convnova.evaluation.bootstrap import Interval, bootstrap_interval
 from convnova.evaluation.scores import METRIC_NAMES, score
 from convnova.inference.predict import predict
-from convnova.inference.saved_task import TASK_NAME, TaskModel, count_trained, load_task_model
+from convnova.inference.saved_task import TASK_NAME, SavedTask, TaskModel, count_trained, load_task_model
 from convnova.inference.settings import ClassifySettings, EvaluateSettings
 from convnova.inference.tables import check_format, prediction_table, write_table
 from convnova.writing import write_json
@@ -30,7 +31,7 @@ def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict
     if settings.output is not None and (settings.output / TASK_NAME).exists():
         raise InputError(f"{settings.output} holds a fine-tuned model; choose another output folder")
     model, task = _load(settings)
-    table = read_sequences(settings.test, settings.read)
+    table = read_sequences(settings.test, _as_trained(settings.read, task))
     labels = task.scheme.encode(table)
     predictions = predict(model, table.ids, task.average_strands)
     problem = task.scheme.problem_type
@@ -77,7 +78,7 @@ def classify(settings: ClassifySettings, console: Console | None = None) -> pl.D
     if Path(settings.input).resolve() == settings.output.resolve():
         raise InputError(f"{settings.output}: input and output are one file; write to another")
     model, task = _load(settings)
-    table = read_sequences(settings.input, replace(settings.read, read_labels=False))
+    table = read_sequences(settings.input, replace(_as_trained(settings.read, task), read_labels=False))
     if settings.output.suffix == ".bed" and table.intervals is None:
         raise InputError(f"{settings.output}: BED needs intervals of a genome; write .csv for sequences")
     frame = prediction_table(table, task.scheme, predict(model, table.ids, task.average_strands))
@@ -97,6 +98,13 @@ def score_lines(scores: dict[str, float], metric: str, interval: Interval, n: in
     lines = [f"{own}  ({interval.coverage:.0%} {interval.low:.4f} to {interval.high:.4f}, {n:,} sequences)"]
     rest = [f"{METRIC_NAMES[name]} {value:.4f}" for name, value in scores.items() if name != metric]
     return [*lines, "  ".join(rest)]
+
+
+def _as_trained(read: ReadSettings, task: SavedTask) -> ReadSettings:
+    """Return how to read, with the limit of length that the model was trained with where none is given."""
+    if read.max_length_bp is not None or task.max_length_bp is None:
+        return read
+    return replace(read, max_length_bp=task.max_length_bp, too_long=task.too_long)
 
 
 def _load(settings: EvaluateSettings | ClassifySettings) -> TaskModel:

@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 from convnova.data.duplicates import strand_hashes
 from convnova.data.label_scheme import LabelScheme
 from convnova.data.packed import PackedSequences
+from convnova.data.read_settings import TooLong
 from convnova.errors import InputError
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.writing import whole_file
@@ -33,14 +34,14 @@ class SavedTask:
     """The task's own score."""
     average_strands: bool
     """Whether a prediction is the mean of those for both strands."""
+    max_length_bp: int | None = None
+    """Longest sequence that was trained on as it was; None where no limit was given."""
+    too_long: TooLong = "refuse"
+    """What was done with a longer one."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `task.json` holds."""
-        return {
-            "scheme": self.scheme.to_dict(),
-            "metric": self.metric,
-            "average_strands": self.average_strands,
-        }
+        return vars(self) | {"scheme": self.scheme.to_dict()}
 
 
 class TaskModel(NamedTuple):
@@ -82,18 +83,27 @@ def load_task_model(folder: Path) -> TaskModel:
         )
     try:
         content = json.loads(path.read_text())
-        scheme = LabelScheme.from_dict(content["scheme"])
-        task = SavedTask(scheme, content["metric"], content["average_strands"])
+        scheme = LabelScheme.from_dict(content.pop("scheme"))
+        task = SavedTask(scheme, **content)
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: it cannot be read as the record of a task; fine-tune again") from None
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        model = ConvNovaForSequenceClassification.from_pretrained(folder, local_files_only=True)
+        model, loading = ConvNovaForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, output_loading_info=True
+        )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"{folder}: its model cannot be loaded ({str(error).splitlines()[0]}); fine-tune again"
         ) from None
+    # Transformers fills a missing tensor with random numbers and drops one too many, without an error.
+    unexplained = sorted({*loading["missing_keys"], *loading["unexpected_keys"]})
+    if unexplained:
+        raise InputError(
+            f"{folder}: config.json and the weights are not of one model ({len(unexplained)} tensors are "
+            f"missing or too many, the first {unexplained[0]}); put back the config.json that was saved with them"
+        )
     if model.config.num_labels != scheme.num_labels:
         raise InputError(
             f"{folder}: the model has {model.config.num_labels} outputs and {TASK_NAME} "

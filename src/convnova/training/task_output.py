@@ -5,7 +5,7 @@ task.json               what the model's outputs mean; there first, so it tells 
 trained_sequences.npy   a hash of each sequence that was trained or chosen on
 test_predictions.csv    for each test sequence
 run.json                settings, data, versions, machine
-scores.json             validation by epoch, test once
+scores.json             validation by epoch, test once (and for each of three classes or labels and more)
 *.png                   learning curve, test
 model.safetensors, ...  the model; there last, so where it is, the run is finished
 """
@@ -14,11 +14,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from convnova.data.labelled import checksum
 from convnova.data.splits import SPLITS
 from convnova.data.task import LabelledTask
 from convnova.errors import InputError
-from convnova.evaluation.scores import METRIC_NAMES, SELECTION
+from convnova.evaluation.scores import METRIC_NAMES, SELECTION, score_by_label
 from convnova.inference.saved_task import TASK_NAME, TRAINED_NAME, SavedTask, write_trained
 from convnova.inference.tables import prediction_table, write_table
 from convnova.training.checkpoints import LOCK_NAME, remove_incomplete, write_model
@@ -71,7 +74,14 @@ def write_output(
     Raises:
         InputError: when it cannot be written, as on a full disk.
     """
-    output, saved = settings.output, SavedTask(task.scheme, made.selection, settings.training.average_strands)
+    output = settings.output
+    saved = SavedTask(
+        task.scheme,
+        made.selection,
+        settings.training.average_strands,
+        settings.read.max_length_bp,
+        settings.read.too_long,
+    )
     _remove_unfinished(output)
     write_json(output / TASK_NAME, saved.to_dict())
     write_trained(output, *(part.ids for part in (task.train, task.validation) if part is not None))
@@ -85,6 +95,9 @@ def write_output(
     if test is not None:
         interval = {"metric": made.selection} | test.interval._asdict()
         scores["test"] = {"sequences": len(test.predictions), "scores": test.scores, "interval": interval}
+        if len(task.scheme.names) > 2:
+            by_label = score_by_label(task.scheme.problem_type, truth, test.predictions)
+            scores["test"]["by_label"] = _by_name(task.scheme.names, by_label)
         frame = prediction_table(task.tables["test"], task.scheme, test.predictions, truth)
         write_table(frame, output / PREDICTIONS_NAME)
     scores["evaluations"] = curve
@@ -111,6 +124,14 @@ def _remove_unfinished(output: Path) -> None:
     remove_incomplete(output)
     for name in (TRAINED_NAME, RECORD_NAME, SCORES_NAME, PREDICTIONS_NAME, LEARNING_NAME, TEST_NAME):
         (output / name).unlink(missing_ok=True)
+
+
+def _by_name(names: tuple[str, ...], scores: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, Any]]:
+    """Return the scores of each class, label or value; those that are not defined are left out."""
+    return {
+        name: {metric: float(values[i]) for metric, values in scores.items() if not math.isnan(values[i])}
+        for i, name in enumerate(names)
+    }
 
 
 def _row(evaluation: Evaluation) -> dict[str, Any]:
