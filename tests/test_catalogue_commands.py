@@ -11,6 +11,7 @@ from serving import serve, unused_port
 
 from convnova.data.catalogue import commands, find_task
 from convnova.data.catalogue.checking import check_task
+from convnova.data.catalogue.checksums import content_sha256
 from convnova.data.catalogue.commands import check, fetch, list_data, prepare
 from convnova.data.catalogue.describe import count_test_in_training, describe
 from convnova.data.catalogue.folder import locate
@@ -171,6 +172,34 @@ def test_check_reports_a_set_that_is_right(monkeypatch, gue, capsys):
     monkeypatch.setattr(commands, "chosen_tasks", lambda *_: (replace(task, files=free),))
     check(CheckSettings("gue", gue))
     assert "train and test share 1 sequence (either strand)" in capsys.readouterr().out
+
+
+def test_check_says_what_each_file_was_compared_with(gue, monkeypatch, capsys):
+    task, found = find_task("gue", "tf/3"), {}
+    for file in task.files:
+        sha256, _ = content_sha256(gue / file.local)
+        found[file.split] = replace(file, sha256=sha256, class_counts={"0": 10, "1": 10})
+    free = (
+        found["train"],
+        replace(found["validation"], sha256=""),
+        replace(found["test"], sha256="", class_counts={}),
+    )
+    task = replace(task, files=free)
+    state = check_task(task, gue)
+    assert (state.present, state.matching, state.counted, state.wrong) == (3, 1, 1, ())
+    monkeypatch.setattr(commands, "chosen_tasks", lambda *_: (task,))
+    check(CheckSettings("gue", gue))
+    assert "1 by checksum, 1 by counts, 1 unknown" in capsys.readouterr().out
+
+
+def test_sequences_of_one_part_are_checked_beside_the_intervals(benchmark):
+    folder, _ = benchmark
+    task = find_task("genomic-benchmarks", "human_ocr_ensembl")
+    pl.DataFrame({"seq": ["ACGT", "GG"], "label": [0, 1]}).write_parquet(folder / OCR / "test.parquet")
+    free = tuple(replace(file, sha256="", class_counts={}) for file in task.files)
+    state = check_task(replace(task, files=free), folder)
+    assert (state.present, state.expected) == (5, 5)
+    assert state.findings[0].startswith("the sequences are not built from the intervals yet: convnova data")
 
 
 def test_check_tells_what_is_missing(gue):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from convnova.data.catalogue.checksums import has_table_s_layout, recorded_checksum, what_is_wrong
+from convnova.data.catalogue.checksums import has_published_layout, recorded_checksum, what_is_wrong
 from convnova.data.catalogue.describe import describe_file
 from convnova.data.catalogue.folder import find_file, prepare_command, prepared_path
 from convnova.data.catalogue.loading import load_published
@@ -16,11 +16,14 @@ class TaskState(NamedTuple):
 
     task: Task
     expected: int
-    """Files that the task has; of Genomic Benchmarks those of the form that is there."""
+    """Files that the task has; of Genomic Benchmarks those of the form that is there, and other sequences."""
     present: int
     """Files that are there."""
     matching: int
     """Files whose checksum is the catalogue's, or that of the first fetch."""
+    counted: int
+    """Files in another layout, or of no known checksum, that hold as many sequences of each class as the
+    catalogue says."""
     wrong: tuple[str, ...]
     """Files that are not those of the catalogue, one sentence each."""
     findings: tuple[str, ...]
@@ -32,19 +35,22 @@ def check_task(task: Task, folder: Path) -> TaskState:
     sequences = [file for split in task.splits for file in task.files_of(split)]
     intervals = [file for file in task.files if file.form == "intervals"]
     found = {file.local: path for file in sequences + intervals if (path := find_file(file, folder))}
-    is_intervals = not any(file.local in found for file in sequences) and any(
-        file.local in found for file in intervals
-    )
-    files = intervals if is_intervals else sequences
-    wrong, matching = [], 0
+    ready = [file for file in sequences if file.local in found]
+    there = [file for file in intervals if file.local in found]
+    is_complete = len(ready) == len(sequences)
+    is_intervals = bool(there) and not is_complete and (not ready or len(there) == len(intervals))
+    files = intervals + ready if is_intervals else sequences
+    wrong, matching, counted = [], 0, 0
     for file in files:
         if path := found.get(file.local):
             reason = what_is_wrong(path, file, folder) or _other_counts(path, file, task)
             is_known = bool(file.sha256) or recorded_checksum(file, folder) is not None
             if reason:
                 wrong.append(f"{path}: {reason}")
-            elif is_known and has_table_s_layout(path, file):
+            elif is_known and has_published_layout(path, file):
                 matching += 1
+            elif file.class_counts:
+                counted += 1
     missing = [file.local for file in files if file.local not in found]
     findings: tuple[str, ...] = ()
     if missing:
@@ -54,12 +60,12 @@ def check_task(task: Task, folder: Path) -> TaskState:
         findings = (f"the sequences are not built from the intervals yet: {command}",)
     elif not wrong:
         findings = _quality(task, folder)
-    return TaskState(task, len(files), len(files) - len(missing), matching, tuple(wrong), findings)
+    return TaskState(task, len(files), len(files) - len(missing), matching, counted, tuple(wrong), findings)
 
 
 def _other_counts(path: Path, file: DataFile, task: Task) -> str | None:
     """Return a sentence where a file of another layout holds other sequences than the table says."""
-    if not file.class_counts or (file.sha256 and has_table_s_layout(path, file)):
+    if not file.class_counts or (file.sha256 and has_published_layout(path, file)):
         return None
     try:
         counts = describe_file(file, path, task)["class_counts"]

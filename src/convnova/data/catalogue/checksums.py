@@ -62,7 +62,7 @@ def what_is_wrong(path: Path, file: DataFile, folder: Path) -> str | None:
     except InputError as error:
         return str(error).removeprefix(f"{path}: ")
     # Another layout of a file (Parquet for FASTA) holds other bytes: only the layout of the table compares.
-    if file.sha256 and has_table_s_layout(path, file) and found != file.sha256:
+    if file.sha256 and has_published_layout(path, file) and found != file.sha256:
         return f"its content has sha256 {found[:12]}…, the catalogue says {file.sha256[:12]}…"
     if not file.sha256:
         if reason := _looks_wrong(path, file):
@@ -73,7 +73,7 @@ def what_is_wrong(path: Path, file: DataFile, folder: Path) -> str | None:
     return None
 
 
-def has_table_s_layout(path: Path, file: DataFile) -> bool:
+def has_published_layout(path: Path, file: DataFile) -> bool:
     """Whether a file is of the kind that the table describes: FASTA where it says FASTA, not Parquet."""
     kinds = {Path(name.removesuffix(".gz")).suffix for name in (path.name, Path(file.local).name)}
     return len(kinds) == 1

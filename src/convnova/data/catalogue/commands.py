@@ -141,15 +141,26 @@ def _task_table(tasks: Sequence[Task], folder: Path) -> Table:
 
 
 def _state_table(states: Sequence[TaskState]) -> Table:
-    table = Table("task", "files", "checksums", "what was found")
+    table = Table("task", "files", "as published", "what was found")
     for state in states:
         table.add_row(
             str(state.task),
             f"{state.present} of {state.expected}",
-            f"{state.matching} right" + (f", {len(state.wrong)} WRONG" if state.wrong else ""),
+            _agreement(state),
             "\n".join((*state.wrong, *state.findings)),
         )
     return table
+
+
+def _agreement(state: TaskState) -> str:
+    """Return how many files agree with the catalogue, and by what: ``3 by checksum, 1 by counts``."""
+    counts = {
+        "by checksum": state.matching,
+        "by counts": state.counted,
+        "unknown": state.present - state.matching - state.counted - len(state.wrong),
+        "WRONG": len(state.wrong),
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 def _is_present(task: Task, folder: Path) -> bool:

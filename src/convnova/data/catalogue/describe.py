@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convnova.data.catalogue.checksums import content_sha256, has_table_s_layout
+from convnova.data.catalogue.checksums import content_sha256, has_published_layout
 from convnova.data.catalogue.folder import find_file, locate
 from convnova.data.catalogue.intervals import read_intervals
 from convnova.data.catalogue.loading import read_file, read_settings, source_of
@@ -44,7 +44,7 @@ def describe_file(file: DataFile, path: Path, task: Task) -> dict[str, str]:
         "length_min_bp": str(lengths.min()),
         "length_max_bp": str(lengths.max()),
     }
-    if has_table_s_layout(path, file):
+    if has_published_layout(path, file):
         sha256, size = content_sha256(path)
         columns |= {"sha256": sha256, "size_bytes": str(size)}
     return columns
