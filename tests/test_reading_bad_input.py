@@ -64,6 +64,19 @@ BAD_FILES = {
         HEADER + "A,0\nA,0,1\n",
         r"line 3: 3 columns, where the first line has 2; separate",
     ),
+    "more cells, blank lines first": ("a.csv", "\n\n" + HEADER + "A,0\nA,0,1\n", r"line 5: 3 columns, where"),
+    "quote in a cell": (
+        "a.tsv",
+        'sequence\tlabel\nACGT\t0\nAC"GT\t1\nAC\t1\n',
+        r'a\.tsv, line 3: a " that neither opens nor closes a cell; remove it, or quote the whole cell',
+    ),
+    "quote that stays open": ("a.tsv", 'seq\tlabel\n\nAC\tpos\nAC\t"neg\n', r'a\.tsv, line 4: a " that'),
+    "quote before the end": (
+        "a.csv",
+        'name,seq,label\n"a,b",AC,1\n"a" b,AC,0\n',
+        r'a\.csv, line 3: a " that',
+    ),
+    "quote in the header": ("a.csv", '\nname,"seq,label\na,AC,1\n', r'a\.csv, line 2: a " that'),
     "split word": (
         "a.csv",
         "seq,split\nA,test\nC,rest\n",

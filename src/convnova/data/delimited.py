@@ -4,6 +4,7 @@ n rows.
 """
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def read_delimited(path: Path, text: str, settings: ReadSettings) -> SequenceTab
     repeated = next((name for name in cells if name and cells.count(name) > 1), None)
     if has_header and repeated is not None:
         raise InputError(f"{path}: two columns are named {repeated!r}; rename or remove one")
-    frame = _parse(path, text, separator, has_header)
+    frame = _parse(path, text, separator, has_header, n_skipped)
     numbers = np.arange(len(frame)) + n_skipped + (2 if has_header else 1)
     frame = frame.rename({name: name.strip() for name in frame.columns})
     is_blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
@@ -128,7 +129,7 @@ def table_of(
     )
 
 
-def _parse(path: Path, text: str, separator: str, has_header: bool) -> pl.DataFrame:
+def _parse(path: Path, text: str, separator: str, has_header: bool, n_skipped: int) -> pl.DataFrame:
     """Return all columns as text."""
     try:
         frame = pl.read_csv(
@@ -137,7 +138,9 @@ def _parse(path: Path, text: str, separator: str, has_header: bool) -> pl.DataFr
     except pl.exceptions.NoDataError:
         raise InputError(f"{path}: the file is empty; give one with sequences") from None
     except pl.exceptions.PolarsError as error:
-        raise InputError(_bad_line(path, text, separator) or _unreadable(path, error)) from None
+        raise InputError(_bad_line(path, text, separator, n_skipped) or _unreadable(path, error)) from None
+    if not len(frame) and (bad := _bad_line(path, text, separator, n_skipped)):
+        raise InputError(bad)
     return frame if has_header else frame.rename(dict(zip(frame.columns, _numbers(frame), strict=True)))
 
 
@@ -145,10 +148,17 @@ def _numbers(frame: pl.DataFrame) -> list[str]:
     return [str(number) for number in range(1, len(frame.columns) + 1)]
 
 
-def _bad_line(path: Path, text: str, separator: str) -> str | None:
-    lines = text.splitlines()
+def _bad_line(path: Path, text: str, separator: str, n_skipped: int) -> str | None:
+    """Return the error of the first line with a stray quotation mark, or with more cells than the first."""
+    quoted = re.compile(rf'(^|{separator}) *"([^"]|"")*" *(?={separator}|$)')
+    lines = [quoted.sub(r"\1", line) for line in text.splitlines()]
     columns = lines[0].count(separator) + 1
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines, start=n_skipped + 1):
+        if '"' in line:
+            return (
+                f'{path}, line {number}: a " that neither opens nor closes a cell; remove it, or quote the '
+                'whole cell and write "" for each " in it'
+            )
         if line.count(separator) + 1 > columns:
             return (
                 f"{path}, line {number}: {line.count(separator) + 1} columns, where the first line has "
