@@ -4,9 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from convnova.data.cross_validation import cross_validation
 from convnova.data.duplicates import same_sequence_groups, strand_keys
-from convnova.data.held_out import draw_folds, draw_share
+from convnova.data.held_out import draw_share
 from convnova.data.labelled import LabelledSequences
 from convnova.data.packed import pack
 from convnova.data.reading import ReadSettings
@@ -223,9 +222,6 @@ def test_identical_sequences_never_end_on_both_sides():
     for seed in range(5):
         held_out = draw_share(sequences, 0.3, seed)
         assert not set(group[held_out]) & set(group[~held_out])
-        folds = draw_folds(sequences, 4, seed)
-        assert all(len(set(folds[group == each])) == 1 for each in set(group))
-        np.testing.assert_array_equal(folds, draw_folds(sequences, 4, seed))
 
 
 def test_classes_keep_their_shares():
@@ -233,16 +229,12 @@ def test_classes_keep_their_shares():
     sequences = labelled(words(300, rng=rng), np.repeat([0, 1, 2], [200, 80, 20]))
     held_out = draw_share(sequences, 0.1, seed=0)
     assert np.bincount(sequences.labels[held_out]).tolist() == [20, 8, 2]
-    folds = draw_folds(sequences, 5, seed=0)
-    for fold in range(5):
-        assert np.bincount(sequences.labels[folds == fold]).tolist() == [40, 16, 4]
 
 
 @pytest.mark.parametrize("labels", [np.linspace(0, 1, 40, dtype=np.float32), np.eye(40, 3, dtype=np.float32)])
 def test_values_and_independent_labels_are_drawn_at_random(labels):
     sequences = labelled(words(40), labels)
     assert draw_share(sequences, 0.25, seed=0).sum() == 10
-    assert np.bincount(draw_folds(sequences, 4, seed=0)).tolist() == [10] * 4
 
 
 def test_draws_that_cannot_be_made():
@@ -254,24 +246,6 @@ def test_draws_that_cannot_be_made():
         InputError, match=r"0\.5 of 2 sequences \(1 different ones\) leaves nothing to train on or to"
     ):
         draw_share(two, 0.5, 0)
-    with pytest.raises(
-        InputError, match="2 folds of 1 different sequences; give 2 folds or more, and a sequence for"
-    ):
-        draw_folds(two, 2, 0)
-
-
-def test_cross_validation_tests_on_each_sequence_once(files):
-    task = load_task(files["train"], seed=1)
-    folds = list(cross_validation(task, 4, seed=0))
-    tested = [word for fold in folds for word in letters(fold.test)]
-    assert sorted(tested) == sorted(pl.read_csv(files["train"])["sequence"])
-    for fold in folds:
-        assert [len(part) for part in fold[:3]] == [26, 4, 10]
-        assert not any(fold.report.shared.values())
-        assert len(fold.tables["test"]) == 10
-    assert folds[2].notes[-2] == "fold 3 of 4 is held out for test (seed 0)"
-    again = list(cross_validation(task, 4, seed=0))
-    assert [letters(fold.train) for fold in folds] == [letters(fold.train) for fold in again]
 
 
 def test_strand_keys_match_bruteforce():

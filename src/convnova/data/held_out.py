@@ -1,4 +1,4 @@
-"""What is held out of labelled sequences by a seed: a share for validation, or folds.
+"""What is held out of labelled sequences by a seed: a share for validation or for test.
 
 Identical sequences, on either strand, never end on both sides. Classes keep their shares; values and
 independent labels are drawn at random.
@@ -24,7 +24,7 @@ def draw_share(sequences: LabelledSequences, share: float, seed: int) -> NDArray
     """
     if not 0 < share < 1:
         raise InputError(f"the share to hold out must be between 0 and 1, got {share}")
-    groups = _groups(sequences)
+    groups = same_sequence_groups([sequences.ids])[0]
     is_chosen = np.zeros(groups.max() + 1, dtype=bool)
     for members, sizes in _shuffled_strata(sequences, groups, seed):
         missing = max(round(share * sizes.sum()), 1) if len(members) > 1 else 0
@@ -41,30 +41,6 @@ def draw_share(sequences: LabelledSequences, share: float, seed: int) -> NDArray
             "train on or to hold out; give more sequences, or files for each part"
         )
     return is_held_out
-
-
-def draw_folds(sequences: LabelledSequences, folds: int, seed: int) -> NDArray[np.int64]:
-    """Return the fold of each sequence, 0 to `folds` - 1, (n,); the same for the same seed.
-
-    Raises:
-        InputError: for fewer than two folds, or fewer different sequences than folds.
-    """
-    groups = _groups(sequences)
-    if not 2 <= folds <= groups.max() + 1:
-        raise InputError(
-            f"{folds} folds of {groups.max() + 1} different sequences; give 2 folds or more, "
-            "and a sequence for each"
-        )
-    fold_of = np.empty(groups.max() + 1, dtype=np.int64)
-    begin = 0
-    for members, _ in _shuffled_strata(sequences, groups, seed):
-        fold_of[members] = (begin + np.arange(len(members))) % folds
-        begin += len(members)
-    return fold_of[groups]
-
-
-def _groups(sequences: LabelledSequences) -> NDArray[np.int64]:
-    return same_sequence_groups([sequences.ids])[0]
 
 
 def _shuffled_strata(
