@@ -1,1 +1,1 @@
-"""What a genome is trained on: splits, windows, masking."""
+"""What models learn from: windows of a genome, and labelled sequences from files or the catalogue."""

@@ -16,11 +16,11 @@ from convnova.data.read_settings import ReadSettings
 from convnova.data.table import Places, counted
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
+from convnova.genome.bed import bed_columns
 from convnova.genome.interval import STRANDS
 from convnova.sequence import N, complement
 
 BED_COLUMNS = ("chromosome", "start", "end", "name", "score", "strand")
-_NO_INTERVALS = ("#", "track ", "track\t", "browser ", "browser\t")
 
 
 class CutIntervals(NamedTuple):
@@ -41,9 +41,8 @@ def bed_frame(path: Path, text: str) -> tuple[pl.DataFrame, NDArray[np.int64]]:
     rows: list[list[str]] = []
     numbers = []
     for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.startswith(_NO_INTERVALS):
+        if not (cells := bed_columns(line)):
             continue
-        cells = line.split("\t") if "\t" in line else line.split()
         needed = len(rows[0]) if rows else 3
         if len(cells) < needed:
             raise InputError(

@@ -55,15 +55,22 @@ def read_split_bed(path: str | Path, genome: Genome) -> dict[str, list[Interval]
     return splits
 
 
+def bed_columns(line: str) -> list[str]:
+    """Return the columns of a line, by tabs or else white space; none where it holds no interval."""
+    if not line.strip() or line.startswith("#") or line.split(maxsplit=1)[0] in _HEADER_WORDS:
+        return []
+    return line.split("\t") if "\t" in line else line.split()
+
+
 def _read(path: Path, genome: Genome | None, min_columns: int) -> Iterator[tuple[str, Interval]]:
     """Yield each interval after the words for its place in the file, ``x.bed, line 7``."""
     is_empty = True
     for number, line in read_lines(path, "a BED file"):
-        if not line.strip() or line.startswith("#") or line.split(maxsplit=1)[0] in _HEADER_WORDS:
+        if not (columns := bed_columns(line)):
             continue
         place = f"{path}, line {number}"
         try:
-            interval = _parse(line, min_columns)
+            interval = _parse(columns, min_columns)
             if genome is not None:
                 genome.check_inside(interval)
         except InputError as error:
@@ -74,8 +81,7 @@ def _read(path: Path, genome: Genome | None, min_columns: int) -> Iterator[tuple
         raise InputError(f"{path}: no interval in the file; write one a line: chromosome, start, end")
 
 
-def _parse(line: str, min_columns: int) -> Interval:
-    columns = line.split("\t") if "\t" in line else line.split()
+def _parse(columns: list[str], min_columns: int) -> Interval:
     if len(columns) < min_columns:
         names = ("chromosome", "start", "end", "split")[:min_columns]
         raise InputError(f"too few columns ({len(columns)}); write {', '.join(names)}, separated by tabs")
