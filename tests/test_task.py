@@ -150,7 +150,7 @@ def test_nothing_left_to_train_on(tmp_path, files):
 
 def test_swapped_train_and_test_are_stated(files):
     report = load_task(files["test"], test=files["train"]).report
-    assert "test is larger than train (40 to 10): swapped?" in report.warnings
+    assert report.warnings[0] == "are train and test swapped? test has 40 sequences, train 10"
 
 
 BAD_PARTS = {

@@ -299,7 +299,7 @@ def test_swapped_train_and_test_are_pointed_out(home, capsys, monkeypatch):
     monkeypatch.chdir(home)
     write_csv(home / "large.csv", 80, 7)
     assert cli.main(finetune("test.csv", "--test", "large.csv", "--output", "swapped")) == 0
-    assert "look: test is larger than train (80 to 20): swapped?" in capsys.readouterr().out
+    assert "look: are train and test swapped? test has 80 sequences, train 20\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def check_quality(
             is_shared = np.isin(groups[second], groups[first])
             shared[pair] = int(is_shared.sum())
             conflicts[pair] = _differing(parts[first], groups[first], parts[second], groups[second])
-    warnings = [*_part_warnings(parts, qualities, scheme), *_pair_warnings(qualities)]
+    warnings = [*_pair_warnings(qualities), *_part_warnings(parts, qualities, scheme)]
     return QualityReport(qualities, shared, conflicts, dict(removed or {}), tuple(warnings))
 
 
@@ -200,7 +200,10 @@ def _pair_warnings(qualities: Mapping[str, PartQuality]) -> list[str]:
         other = quality.all
         # What was drawn from train for validation counts as train when test is compared with it.
         known = sum(part.all.sequences for rest, part in qualities.items() if rest not in (name, "test"))
-        if other.sequences > known and name != "train":
+        if name == "test" and other.sequences > 2 * known:
+            sizes = f"test has {counted(other.sequences)}, train {known:,}"
+            warnings.append(f"are train and test swapped? {sizes}")
+        elif other.sequences > known and name != "train":
             warnings.append(f"{name} is larger than train ({other.sequences:,} to {known:,}): swapped?")
         if other.shortest_bp > train.longest_bp or other.longest_bp < train.shortest_bp:
             warnings.append(
