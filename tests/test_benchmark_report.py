@@ -25,6 +25,7 @@ def record(task, model="small", seed=0, score=0.7, **changes):
     made = {"suite": "gue", "task": task, "model": model, "seed": seed, "protocol": "gue", "metric": "mcc"}
     made |= {"scores": {"mcc": score}, "parameters": 426562, "training_seconds": 90.0}
     made |= {"protocol_sentence": "read once", "notes": ["as published"]}
+    made |= {"switches": "trained on the strand given" if "prom" in task else "trained on both strands"}
     made |= {"interval": {"low": score - 0.04, "high": score + 0.04, "coverage": 0.95}}
     return made | changes
 
@@ -146,6 +147,7 @@ def test_two_values_of_one_source_stand_twice(tmp_path):
 def test_files_are_written_and_say_the_same(tmp_path):
     made = write_report(write(tmp_path, *grid(("small", 0.0), ("large|x", 0.02))), tmp_path / "out")
     html, text = made.html.read_text(), made.markdown.read_text()
+    assert "tf/0, tf/1, tf/2, tf/3: small: trained on both strands.\n" in text
     assert html.count("data:image/png;base64,") == 3
     assert "http" not in html.split("<main>")[0]
     for words in ("71.0 ± 1.0", "DNABERT-2 [1]", "full fine-tuning (DNABERT-2 paper)", "second-hand"):

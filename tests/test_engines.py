@@ -87,6 +87,16 @@ def test_what_a_job_refuses_in_a_worker_is_one_line_here(ray, tmp_path):
     assert not list(tmp_path.glob(f"output/jobs/gue/mouse_2/**/{RESULT_NAME}"))
 
 
+@pytest.mark.parametrize("engine", ["process", "ray"])
+def test_a_job_that_fails_stops_no_other(ray, tmp_path, engine):
+    data, output = write_data(tmp_path / "data"), tmp_path / "output"
+    write_csv(data / "gue/mouse/2/dev.csv", [("ACGTACGTACGT", 1), ("ACGTACGTTTTT", 1)])
+    wanted = settings(data, output, tasks=TASKS, engine=engine, **({"gpus": 0} if engine == "ray" else {}))
+    with pytest.raises(InputError, match=r"^1 of 2 jobs failed; .* The first: gue mouse/2, tiny, seed 0: "):
+        benchmark(wanted, QUIET)
+    assert [path.parts[-4] for path in output.glob(f"jobs/**/{RESULT_NAME}")] == ["tf_3"]
+
+
 def test_the_job_of_a_worker_that_is_killed_runs_again(ray, data, tmp_path, monkeypatch):
     attempts = tmp_path / "attempts"
 
@@ -197,9 +207,10 @@ def test_a_job_whose_workers_keep_dying_is_one_line(data, tmp_path):
         raise ray.exceptions.WorkerCrashedError
 
     fake = SimpleNamespace(get=get, exceptions=ray.exceptions)
-    with pytest.raises(InputError, match=r"gue mouse/2, tiny, seed 0: its worker died 4 times \(") as caught:
-        engines._result(fake, None, job)
-    assert "\n" not in str(caught.value)
+    error = engines._result(fake, None, plan(settings(data, tmp_path))[0])
+    assert isinstance(error, InputError)
+    assert str(error).startswith("gue mouse/2, tiny, seed 0: its worker died 4 times (")
+    assert "\n" not in str(error)
 
 
 def test_a_job_without_gpu_sees_none(data, tmp_path, monkeypatch):

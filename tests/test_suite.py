@@ -19,6 +19,7 @@ from convnova.benchmark.claims import Claims
 from convnova.benchmark.outcome import Outcome
 from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.suite import benchmark, command_line, plan
+from convnova.data.catalogue import find_task
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
@@ -272,6 +273,14 @@ def test_a_leak_of_the_published_parts_is_noted(tmp_path):
     assert result["leakage"]["shared"]["train and test"] == 2
 
 
+def test_a_known_leak_into_test_hides_no_other(tmp_path):
+    data = write_data(tmp_path / "data")
+    write_csv(data / "gue/tf/3/dev.csv", [*rows(22, 11), *rows(64, 10)[:2]])
+    (result,) = benchmark(settings(data, tmp_path / "output", tasks="tf/3"), QUIET)
+    assert find_task("gue", "tf/3").test_in_training
+    assert "2 sequences of validation are in train too (either strand)" in result["notes"]
+
+
 def test_a_pretrained_model_and_its_architecture_from_scratch(data, tmp_path, pretrained, monkeypatch):
     monkeypatch.chdir(tmp_path)
     wanted = settings(
@@ -301,6 +310,7 @@ BAD = [
         {"model": "preset:nt,preset:nt"},
         "two models are called 'nt'; give each a name of its own: NAME=preset",
     ),
+    ({"model": "a b=preset:nt,a_b=preset:nt"}, "two models are called 'a_b'"),
     ({"model": "preset:tn"}, "there is no preset 'tn'"),
     ({"model": "no/such/folder"}, "no/such/folder: no ConvNova model in it"),
     ({"protocol": "sound"}, "protocol sound: gue mouse/2 publishes its validation part; choose protocol gue"),

@@ -27,5 +27,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of text whole or not at all."""
     with whole_file(path) as staging:
-        staging.write_text(json.dumps(content, indent=2) + "\n")
+        staging.write_text(text, encoding="utf-8")

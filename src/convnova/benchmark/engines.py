@@ -1,6 +1,7 @@
 """Where the jobs of a suite run: one after another in this process, or as Ray tasks on a cluster.
 
-Both take jobs as they get to them, and yield each outcome as it comes.
+Both take jobs as they get to them, and yield each outcome as it comes: where a job failed, what it raised,
+and the others go on.
 """
 
 import logging
@@ -23,21 +24,26 @@ ANSWER_SECONDS = 10.0
 _STORE_BYTES = 200_000_000
 
 
-def run_in_process(claims: Claims, settings: BenchmarkSettings) -> Iterator[tuple[Job, Outcome]]:
+Ended = tuple[Job, Outcome | InputError]
+
+
+def run_in_process(claims: Claims, settings: BenchmarkSettings) -> Iterator[Ended]:
     """Yield outcomes one after another."""
     while claims.waiting:
         if (job := claims.take()) is not None:
-            yield job, run_job(job, job.folder(claims.output), settings.threads)
+            try:
+                yield job, run_job(job, job.folder(claims.output), settings.threads)
+            except InputError as error:
+                yield job, error
         elif claims.waiting:
             claims.pause()
 
 
-def run_on_ray(claims: Claims, settings: BenchmarkSettings) -> Iterator[tuple[Job, Outcome]]:
+def run_on_ray(claims: Claims, settings: BenchmarkSettings) -> Iterator[Ended]:
     """Yield outcomes as Ray tasks finish, each with its CPUs and GPUs; a lost worker's job runs again.
 
     Raises:
-        InputError: when Ray is not installed, its cluster does not answer, or it can never run such a job;
-            and what a job raises.
+        InputError: when Ray is not installed, its cluster does not answer, or it can never run such a job.
     """
     ray = _ray()
     is_ours = not ray.is_initialized()
@@ -122,21 +128,21 @@ def _shares(resources: dict[str, float], settings: BenchmarkSettings) -> tuple[i
     return threads, gpus, at_once or 1
 
 
-def _result(ray: Any, reference: Any, job: Job) -> Outcome:
+def _result(ray: Any, reference: Any, job: Job) -> Outcome | InputError:
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, InputError):
-            raise InputError(str(error.cause)) from None
+            return InputError(str(error.cause))
         raise
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-        raise InputError(
+        return InputError(
             f"{job}: its worker died {RETRIES + 1} times ({str(error).splitlines()[0]}); give a job more "
             "memory (fewer at once: raise threads), or look into Ray's logs"
-        ) from None
+        )
 
 
-ENGINES: dict[str, Callable[[Claims, BenchmarkSettings], Iterator[tuple[Job, Outcome]]]] = {
+ENGINES: dict[str, Callable[[Claims, BenchmarkSettings], Iterator[Ended]]] = {
     "process": run_in_process,
     "ray": run_on_ray,
 }

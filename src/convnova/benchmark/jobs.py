@@ -50,7 +50,7 @@ class Job:
     def folder(self, output: Path) -> Path:
         """Return where the result goes."""
         parts = (self.suite, self.task, self.model)
-        return output.joinpath("jobs", *map(_as_name, parts), f"seed{self.seed}")
+        return output.joinpath("jobs", *map(as_name, parts), f"seed{self.seed}")
 
     def record(self) -> dict[str, Any]:
         """Return what has to be the same for a result to be this job's; where its files lie is not."""
@@ -105,10 +105,12 @@ def origin_of(source: str) -> str:
     if source.startswith(PRESET):
         return source
     folder = Path(source.removeprefix(SCRATCH))
+    config = file_checksum(folder / "config.json")
     if source.startswith(SCRATCH):
-        return f"{SCRATCH}{file_checksum(folder / 'config.json')}"
-    return f"{file_checksum(folder / WEIGHTS_NAME)}"
+        return f"{SCRATCH}{config}"
+    return f"{file_checksum(folder / WEIGHTS_NAME)}, config.json {config}"
 
 
-def _as_name(text: str) -> str:
+def as_name(text: str) -> str:
+    """Return the name of a folder for a task or a model."""
     return re.sub(r"[^A-Za-z0-9.+-]+", "_", text)

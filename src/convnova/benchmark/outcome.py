@@ -103,6 +103,7 @@ def _run(job: Job, folder: Path) -> Outcome:
     result = {
         **{"suite": job.suite, "task": job.task, "model": job.model, "seed": job.seed},
         **{"protocol": protocol.name, "protocol_sentence": protocol.sentence, "metric": metric},
+        "switches": _switches(best, searches_grid=job.searches_grid),
         "scores": measured.scores,
         "interval": interval._asdict() | {"metric": metric},
         **_about_training(best, candidates),
@@ -119,6 +120,18 @@ def _run(job: Job, folder: Path) -> Outcome:
         **_about_machine(),
     }
     return Outcome(_finite(result), measured.predictions, parts.test.labels)
+
+
+def _switches(best: Candidate, searches_grid: bool) -> str:
+    """Return in one sentence what a reader must know of how a model was trained and used."""
+    training, config = best.training, best.made.model.config
+    strands = "both strands" if training.augmentation.reverse_complement else "the strand given"
+    averaged = "averaged over both" if training.average_strands else "of the strand given"
+    segments = f" by {config.pooling_segments} parts" if config.pooling == "segments" else ""
+    sentence = f"trained on {strands}, predictions {averaged}, {config.pooling} pooling{segments}"
+    if searches_grid:
+        sentence += ", learning rate and batch chosen on validation from the published grid"
+    return sentence
 
 
 def _about_training(best: Candidate, candidates: list[Candidate]) -> dict[str, Any]:
@@ -166,9 +179,9 @@ def _leaks(parts: LabelledTask, is_known: bool) -> list[str]:
 
     Args:
         parts: of the task.
-        is_known: whether the notes of the catalogue tell of test sequences in training already.
+        is_known: whether the notes of the catalogue tell of test sequences in other parts already.
     """
-    shared = {} if is_known else parts.report.shared
+    shared = {pair: count for pair, count in parts.report.shared.items() if not (is_known and "test" in pair)}
     return [
         f"{count:,} sequences of {pair.rpartition(' and ')[2]} are in {pair.partition(' and ')[0]} too "
         "(either strand)"

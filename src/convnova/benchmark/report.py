@@ -9,6 +9,7 @@ from convnova.benchmark.overview import Overview, overview
 from convnova.benchmark.results import read_results
 from convnova.benchmark.sheets import Sheet, long_csv, markdown, reference_lines, remarks, sheets
 from convnova.benchmark.table import ResultsTable, results_table
+from convnova.writing import whole_file, write_text
 
 _LIBRARIES = ("jinja2", "matplotlib")
 CAPTIONS = {
@@ -52,8 +53,8 @@ def write_report(
     output = output or folder
     output.mkdir(parents=True, exist_ok=True)
     texts, numbers = output / "report.md", output / "results.csv"
-    texts.write_text(markdown(made, table), encoding="utf-8")
-    numbers.write_text(long_csv(table), encoding="utf-8")
+    write_text(texts, markdown(made, table))
+    write_text(numbers, long_csv(table))
     missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     hint = ""
     page: Path | None = None
@@ -72,10 +73,12 @@ def _write_page(table: ResultsTable, found: Overview, made: list[Sheet], output:
 
     drawn = draw(table, found)
     for name, picture in drawn.items():
-        (output / f"{name}.png").write_bytes(picture)
+        with whole_file(output / f"{name}.png") as staging:
+            staging.write_bytes(picture)
     environment = Environment(loader=PackageLoader("convnova", "benchmark"), autoescape=select_autoescape())
     page = output / "report.html"
-    page.write_text(
+    write_text(
+        page,
         environment.get_template("report.html.jinja").render(
             table=table,
             found=found,
@@ -85,6 +88,5 @@ def _write_page(table: ResultsTable, found: Overview, made: list[Sheet], output:
             remarks=remarks(table),
             references=reference_lines(table),
         ),
-        encoding="utf-8",
     )
     return page

@@ -28,6 +28,8 @@ class JobResult(NamedTuple):
     parameters: int | None
     training_seconds: float | None
     protocol_sentence: str
+    switches: str
+    """Strands, pooling and grid in one sentence."""
     notes: tuple[str, ...]
     path: Path
 
@@ -90,6 +92,7 @@ def read_result(path: Path) -> JobResult:
             parameters=_optional(int, record.get("parameters")),
             training_seconds=_optional(float, record.get("training_seconds")),
             protocol_sentence=str(record.get("protocol_sentence", "")),
+            switches=str(record.get("switches", "")),
             notes=tuple(map(str, record.get("notes", ()))),
             path=path,
         )

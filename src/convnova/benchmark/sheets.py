@@ -16,7 +16,7 @@ from convnova.evaluation.statistics import PairedComparison
 
 CSV_COLUMNS = (
     *("suite", "task", "metric", "model", "ours", "protocol", "source", "second_hand", "parameters"),
-    *("seed", "value", "sd", "seeds", "low", "high", "training_seconds", "note"),
+    *("seed", "value", "sd", "seeds", "low", "high", "training_seconds", "switches", "note"),
 )
 NONE = "–"
 
@@ -57,13 +57,18 @@ def remarks(table: ResultsTable) -> list[str]:
             f"{len(table.missing)} task{several} of the suite without a result: {', '.join(table.missing)}."
         )
     lines += [f"Protocol {name}: {sentence}." for name, sentence in table.protocols.items() if sentence]
-    by_note: dict[str, list[str]] = {}
+    said: dict[str, list[str]] = {}
+    for column in table.ours:
+        for row in table.rows:
+            cell = row.cells.get(column.name)
+            if cell is not None and cell.switches:
+                said.setdefault(f"{column.name}: {cell.switches}", []).append(row.task)
     for row in table.rows:
         for note in row.notes:
-            by_note.setdefault(note.rstrip("."), []).append(row.task)
-    for note, tasks in by_note.items():
+            said.setdefault(note.rstrip("."), []).append(row.task)
+    for sentence, tasks in said.items():
         whose = "all tasks" if len(tasks) == len(table.rows) > 1 else ", ".join(tasks)
-        lines.append(f"{whose}: {note}.")
+        lines.append(f"{whose}: {sentence}.")
     return lines
 
 
@@ -128,7 +133,7 @@ def _csv_rows(table: ResultsTable, row: Row, column: Column, cell: Cell) -> list
     shared: dict[str, Any] = {
         **{"suite": table.suite, "task": row.task, "metric": row.metric, "model": column.name},
         **{"ours": column.is_ours, "protocol": column.protocol, "parameters": column.parameters},
-        **{"second_hand": column.is_second_hand, "note": cell.note},
+        **{"second_hand": column.is_second_hand, "switches": cell.switches, "note": cell.note},
     }
     if column.reference:
         shared["source"] = table.references[column.reference - 1].source

@@ -17,35 +17,42 @@ from rich.console import Console
 
 from convnova.benchmark.claims import Claims
 from convnova.benchmark.engines import ENGINES
-from convnova.benchmark.jobs import Job, data_checksums, is_finished, origin_of
+from convnova.benchmark.jobs import Job, as_name, data_checksums, is_finished, origin_of
 from convnova.benchmark.outcome import write_outcome
 from convnova.benchmark.protocols import SUITE_DEFAULTS, Protocol, protocol_of
 from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.settings import BenchmarkSettings
+from convnova.console import log_console, say
 from convnova.data.catalogue import Task, chosen_tasks
 from convnova.data.catalogue.folder import check_folder
 from convnova.errors import InputError
 from convnova.training.arguments import quiet_libraries, resolve_precision
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.learn import PRESET, SCRATCH, check_model
-from convnova.training.report import say
 
 
 def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> list[dict[str, Any]]:
     """Run what is missing of a suite, write the table, and return all results.
 
     Raises:
-        InputError: when data or models are missing, or the folder holds results of other settings.
+        InputError: when data or models are missing, or the folder holds results of other settings; and in the
+            end, when jobs failed. The others are finished, and in the table, by then.
     """
-    console = console or Console()
+    console = console or log_console()
     quiet_libraries()
     jobs, output = plan(settings), settings.output
     missing = [job for job in jobs if not is_finished(job, output)]
     models = ", ".join(dict.fromkeys(job.model for job in jobs))
     say(console, f"{settings.suite}: {len(jobs)} jobs ({models}), {len(jobs) - len(missing)} finished before")
     claims, done, began = Claims(missing, output), 0, time.perf_counter()
+    failed: list[InputError] = []
     try:
         for job, outcome in ENGINES[settings.engine](claims, settings):
+            if isinstance(outcome, InputError):
+                failed.append(outcome)
+                claims.give_back(job)
+                say(console, f"failed: {outcome}")
+                continue
             outcome.result["command"] = command_line(sys.argv[1:])
             write_outcome(outcome, job.folder(output))
             claims.give_back(job)
@@ -56,7 +63,11 @@ def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> li
             say(console, f"{_line(job, outcome.result)}  [{count}, about {_duration(left)} left]")
     finally:
         claims.close()
-    _report(settings, len({job.seed for job in jobs}), console)
+    if len(failed) < len(jobs):
+        _report(settings, len({job.seed for job in jobs}), console)
+    if failed:
+        several = f"{len(failed)} of {len(jobs)} jobs failed; the same command tries them again. The first: "
+        raise InputError(f"{several if len(jobs) > 1 else ''}{failed[0]}")
     return [json.loads((job.folder(output) / RESULT_NAME).read_text()) for job in jobs]
 
 
@@ -156,7 +167,7 @@ def _models(given: str) -> dict[str, str]:
         if not equals:
             own = source.removeprefix(PRESET) if is_preset else folder.name
             name = f"{own}-scratch" if is_scratch else own
-        if name in models:
+        if as_name(name) in map(as_name, models):
             raise InputError(f"two models are called {name!r}; give each a name of its own: NAME={item}")
         models[name] = source
     if not models:

@@ -45,6 +45,8 @@ class Cell(NamedTuple):
     training_seconds: float | None = None
     """Mean over seeds."""
     note: str = ""
+    switches: str = ""
+    """Of ours: which strands were trained on and predicted, how it pools, whether a grid was searched."""
     is_ambiguous: bool = False
     """Whether the source leaves open which score it is."""
     is_comparable: bool = True
@@ -212,6 +214,7 @@ def _our_cell(jobs: Sequence[JobResult]) -> Cell:
         if intervals
         else None,
         training_seconds=spread(seconds).mean if seconds else None,
+        switches="; ".join(dict.fromkeys(job.switches for job in jobs if job.switches)),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
+from convnova.console import log_console
 from convnova.demo.mutations import mutate
 from convnova.demo.networks import PRETRAINED, finetune_all
 from convnova.demo.pretraining import held_out, pretrain_once, pretrain_settings
@@ -23,8 +24,6 @@ from convnova.genome import Gene, Genome, read_gff3
 from convnova.training.record import run_record
 from convnova.writing import write_json
 
-LOG_WIDTH = 110
-
 
 def demo(settings: DemoSettings, console: Console | None = None) -> Path:
     """Run the demo and return the path of its report.
@@ -32,7 +31,7 @@ def demo(settings: DemoSettings, console: Console | None = None) -> Path:
     Raises:
         InputError: when a library for the report is missing, or the output folder holds something else.
     """
-    console = console or _console()
+    console = console or log_console()
     transformers_logging.disable_progress_bar()
     check_libraries()
     steps = Steps(settings.output, console)
@@ -76,9 +75,3 @@ def _read_genome(settings: DemoSettings, steps: Steps) -> tuple[Genome, list[Gen
     genes = read_gff3(settings.annotation, genome)
     steps.add("index the genome, read the genes", time.perf_counter() - began, genome.was_cached)
     return genome, genes
-
-
-def _console() -> Console:
-    """Return the terminal; a file gets lines long enough for the tables."""
-    console = Console()
-    return console if console.is_terminal else Console(width=LOG_WIDTH)

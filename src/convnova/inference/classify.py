@@ -8,6 +8,7 @@ import polars as pl
 import torch
 from rich.console import Console
 
+from convnova.console import say
 from convnova.data.read_settings import ReadSettings
 from convnova.data.reading import read_sequences
 from convnova.data.table import counted
@@ -57,7 +58,7 @@ def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict
             f"{trained:,} of {counted(len(table))} were trained or chosen on (either strand): no test score"
         )
     for line in (*table.notes, *lines):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
     if settings.output is not None:
         settings.output.mkdir(parents=True, exist_ok=True)
         write_table(
@@ -88,7 +89,7 @@ def classify(settings: ClassifySettings, console: Console | None = None) -> pl.D
         counts = frame["prediction"].value_counts(sort=True).head(10).rows()
         made += " (" + ", ".join(f"{name or 'none'} {count:,}" for name, count in counts) + ")"
     for line in (*table.notes, made):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
     return frame
 
 

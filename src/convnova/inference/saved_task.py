@@ -102,7 +102,7 @@ def load_task_model(folder: Path) -> TaskModel:
     if unexplained:
         raise InputError(
             f"{folder}: config.json and the weights are not of one model ({len(unexplained)} tensors are "
-            f"missing or too many, the first {unexplained[0]}); put back the config.json that was saved with them"
+            f"missing or too many, the first {unexplained[0]}); put back the config.json that belongs to them"
         )
     if model.config.num_labels != scheme.num_labels:
         raise InputError(

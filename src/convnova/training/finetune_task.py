@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from convnova.console import say
 from convnova.data.task import LabelledTask, load_task
 from convnova.evaluation.scores import METRIC_NAMES
 from convnova.inference.classify import score_lines
@@ -15,7 +16,6 @@ from convnova.training.checkpoints import sole_writer
 from convnova.training.finetune import Finetuned
 from convnova.training.learn import Measured, check_model, learn, measure, starting_point
 from convnova.training.record import SCORES_NAME
-from convnova.training.report import say
 from convnova.training.search import check_search, search
 from convnova.training.task_output import check_output, protocol, write_output
 from convnova.training.task_settings import FinetuneTaskSettings

@@ -10,6 +10,7 @@ from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 
+from convnova.console import say
 from convnova.data.splits import SPLITS, Split, split_regions
 from convnova.data.windows import PretrainingWindows, WindowTable, tile
 from convnova.errors import InputError, TerminatedError
@@ -35,7 +36,7 @@ from convnova.training.record import (
     read_scores,
     run_record,
 )
-from convnova.training.report import describe_run, print_next_steps, print_scores, say
+from convnova.training.report import describe_run, print_next_steps, print_scores
 from convnova.training.settings import ModelSettings, PretrainSettings
 from convnova.training.trainer import PretrainingTrainer
 from convnova.training.weights import WEIGHTS_NAME

@@ -7,15 +7,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from convnova.console import say
 from convnova.data.splits import Split
 from convnova.data.windows import PretrainingWindows
 from convnova.evaluation.masked_lm import Summary
 from convnova.genome import Genome, Interval
-
-
-def say(console: Console, line: str) -> None:
-    """Print one line as it is: no colours, no line breaks inside."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def describe_run(

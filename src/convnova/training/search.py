@@ -16,6 +16,7 @@ import yaml
 from rich.console import Console
 from transformers import TrainerCallback, set_seed
 
+from convnova.console import say
 from convnova.data.labelled import LabelledSequences, checksum
 from convnova.data.task import LabelledTask
 from convnova.errors import InputError
@@ -25,7 +26,6 @@ from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.finetune_trainer import FinetuneTrainer, finetune_arguments
 from convnova.training.learn import starting_point
 from convnova.training.record import flat, plain
-from convnova.training.report import say
 from convnova.training.task_settings import FinetuneTaskSettings
 from convnova.writing import whole_file
 

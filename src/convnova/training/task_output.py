@@ -92,7 +92,7 @@ def write_output(
         "validation": curve[made.evaluations.index(made.best)],
     }
     truth = None if task.test is None else task.test.labels
-    if test is not None:
+    if test is not None and truth is not None:
         interval = {"metric": made.selection} | test.interval._asdict()
         scores["test"] = {"sequences": len(test.predictions), "scores": test.scores, "interval": interval}
         if len(task.scheme.names) > 2:
