@@ -44,6 +44,7 @@ SETTINGS = FinetuneSettings(
     epochs=6,
     batch_sequences=16,
     selection="auroc",
+    precision="fp32",
     augmentation=AugmentationSettings(reverse_complement=False),
     average_strands=False,
 )
@@ -239,3 +240,15 @@ def test_scores_are_of_single_precision_whatever_training_was():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = predict(made.model, validation.ids)
     assert np.abs(half - probabilities).max() > 0
+
+
+def test_of_equal_scores_the_one_with_the_lower_loss_is_kept(tmp_path):
+    settings = replace(SETTINGS, selection="mcc", epochs=4)
+    settings = replace(
+        settings, optimizer=OptimizerSettings(learning_rate=1e-4)
+    )  # calls one class throughout
+    made = finetune(None, ConvNovaConfig(**TINY), planted(64, 0), planted(64, 1), settings)
+    assert {evaluation.scores["mcc"] for evaluation in made.evaluations} == {0.0}
+    losses = [evaluation.scores["loss"] for evaluation in made.evaluations]
+    assert made.best is made.evaluations[int(np.argmin(losses))]
+    assert losses[0] != min(losses)

@@ -36,7 +36,7 @@ class Finetuned(NamedTuple):
     evaluations: list[Evaluation]
     """On the validation part, in order."""
     best: Evaluation
-    """The first with the best selection score."""
+    """The one with the best selection score; of equal ones, that with the lowest loss."""
     selection: str
     """Name of that score."""
     seconds: float

@@ -99,15 +99,15 @@ class FinetuneTrainer(ScheduledTrainer):
         with self.average.applied() if self.average else nullcontext():
             evaluation = self._look()
             self.evaluations.append(evaluation)
-            if self.best is None or self._value(evaluation) > self._value(self.best):
+            if self.best is None or self._order(evaluation) > self._order(self.best):
                 self.best = evaluation
                 state = self.model.state_dict()
                 self.best_weights = {name: tensor.to("cpu", copy=True) for name, tensor in state.items()}
         metrics = {f"eval_{name}": value for name, value in evaluation.scores.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        patience = self.settings.patience
-        if patience and len(self.evaluations) - 1 - self.evaluations.index(self.best) >= patience:
+        values, patience = [self._value(one) for one in self.evaluations], self.settings.patience
+        if patience and len(values) - 1 - values.index(max(values)) >= patience:
             self.control.should_training_stop = True
         return metrics
 
@@ -127,6 +127,10 @@ class FinetuneTrainer(ScheduledTrainer):
         scores = score(config.problem_type, validation.labels, predictions)
         losses = [row["loss"] for row in self.state.log_history if "loss" in row]
         return Evaluation(self.state.epoch or 0.0, losses[-1] if losses else float("nan"), scores)
+
+    def _order(self, evaluation: Evaluation) -> tuple[float, float]:
+        """Return what the best evaluation has the highest of; of equal scores, that of the lower loss."""
+        return self._value(evaluation), -evaluation.scores["loss"]
 
     def _value(self, evaluation: Evaluation) -> float:
         return goodness(self.selection, evaluation.scores)
