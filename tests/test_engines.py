@@ -201,7 +201,6 @@ def test_without_address_a_local_cluster_is_started_and_ended(data, tmp_path, mo
 
 def test_a_job_whose_workers_keep_dying_is_one_line(data, tmp_path):
     ray = pytest.importorskip("ray")
-    (job,) = plan(settings(data, tmp_path))
 
     def get(reference):
         raise ray.exceptions.WorkerCrashedError

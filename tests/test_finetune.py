@@ -21,6 +21,7 @@ from convnova.sequence import encode, reverse_complement
 from convnova.training.checkpoints import write_model
 from convnova.training.finetune import finetune
 from convnova.training.finetune_settings import FinetuneSettings
+from convnova.training.label_scale import LabelScale
 from convnova.training.settings import OptimizerSettings
 from convnova.training.weights import load_pretrained, pretrained_config
 
@@ -252,3 +253,34 @@ def test_of_equal_scores_the_one_with_the_lower_loss_is_kept(tmp_path):
     losses = [evaluation.scores["loss"] for evaluation in made.evaluations]
     assert made.best is made.evaluations[int(np.argmin(losses))]
     assert losses[0] != min(losses)
+
+
+@pytest.mark.parametrize("method", ["whole-model", "logistic-regression"])
+def test_values_of_any_unit_are_learned_alike(method):
+    train, validation = planted(128, 0), planted(64, 1)
+    settings = replace(SETTINGS, selection="r2", method=method)
+    made = {}
+    for unit, shift in ((1.0, 0.0), (1000.0, -5e4)):
+        parts = [
+            replace(part, labels=np.stack([part.labels * unit + shift, part.ids.lengths + part.labels], 1))
+            for part in (train, validation)
+        ]
+        config = ConvNovaConfig(**TINY, num_labels=2, problem_type="regression")
+        made[unit] = finetune(None, config, *parts, settings)
+        predictions = predict(made[unit].model, validation.ids)
+        scores = score("regression", parts[1].labels, predictions)
+        assert scores == pytest.approx(made[unit].best.scores, rel=1e-3, abs=2e-3)
+        assert abs(predictions.mean(axis=0) - parts[1].labels.mean(axis=0)) == pytest.approx(
+            0, abs=0.2 * unit
+        )
+    one, other = made.values()
+    assert one.best.scores["r2"] == pytest.approx(other.best.scores["r2"], abs=0.02)
+
+
+def test_a_value_that_never_changes_keeps_its_unit():
+    labels = np.array([[1.0, 5.0], [3.0, 5.0]], dtype=np.float32)
+    scale = LabelScale.of(labels)
+    assert (scale.mean.tolist(), scale.sd.tolist()) == ([2.0, 5.0], [1.0, 1.0])
+    part = LabelledSequences(pack(np.zeros((2, 4), np.uint8)), labels)
+    assert scale.standardise(part).labels.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+    assert scale.restore(scale.standardise(part).labels).tolist() == labels.tolist()

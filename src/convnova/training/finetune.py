@@ -79,7 +79,9 @@ def finetune(
     began = time.perf_counter()
     trainer = FinetuneTrainer(settings, selection, train, validation, model=model)
     if settings.method == "logistic-regression":
-        fit_head(model, train, settings.augmentation.reverse_complement, trainer.selection_value)
+        fit_head(
+            model, trainer.train_dataset, settings.augmentation.reverse_complement, trainer.selection_value
+        )
         trainer.evaluate()
     else:
         progress = Progress(console or Console(quiet=True), selection)
@@ -88,6 +90,8 @@ def finetune(
             trainer.train()
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     model.load_state_dict(trainer.best_weights)
+    if trainer.scale is not None:
+        trainer.scale.fold_into(model.classifier)
     assert trainer.best is not None
     seconds = time.perf_counter() - began
     return Finetuned(model.eval(), weights, trainer.evaluations, trainer.best, selection, seconds)

@@ -22,6 +22,7 @@ from convnova.model.modeling_convnova import sequence_loss
 from convnova.training.arguments import resolve_precision
 from convnova.training.averaging import WeightAverage
 from convnova.training.finetune_settings import FinetuneSettings
+from convnova.training.label_scale import LabelScale
 from convnova.training.mixup import mix
 from convnova.training.optimization import ScheduledTrainer
 
@@ -31,7 +32,7 @@ class Evaluation(NamedTuple):
 
     epoch: float
     training_loss: float
-    """Mean since the evaluation before, as it was minimised."""
+    """Mean since the evaluation before, as it was minimised: of values on their common scale."""
     scores: dict[str, float]
     """By metric; `loss` is the cross-entropy in nats (per sequence and label), or the mean squared error."""
 
@@ -60,6 +61,11 @@ class FinetuneTrainer(ScheduledTrainer):
             **kwargs,
         )
         self.selection = selection
+        is_regression = self.model.config.problem_type == "regression"
+        self.scale = LabelScale.of(train.labels) if is_regression else None
+        """What training labels are brought to; scores are of values in their own units."""
+        if self.scale is not None:
+            self.train_dataset = self.scale.standardise(train)
         self.model_accepts_loss_kwargs = False  # the loss is the mean over its batch
         self.remove_callback(PrinterCallback)
         self.average = WeightAverage(settings.weight_averaging) if settings.weight_averaging else None
@@ -124,6 +130,8 @@ class FinetuneTrainer(ScheduledTrainer):
     def _look(self) -> Evaluation:
         validation, config = self.eval_dataset, self.model.config
         predictions = predict(self.model, validation.ids, self.settings.average_strands)
+        if self.scale is not None:
+            predictions = self.scale.restore(predictions)
         scores = score(config.problem_type, validation.labels, predictions)
         losses = [row["loss"] for row in self.state.log_history if "loss" in row]
         return Evaluation(self.state.epoch or 0.0, losses[-1] if losses else float("nan"), scores)

@@ -1,0 +1,50 @@
+"""Values to learn on a common scale: mean 0 and standard deviation 1 in training, whatever their unit.
+
+A head starts near 0 and moves by about the learning rate a step, so values around 1,000 would take thousands
+of steps to reach. The head is linear, so the scale goes into it in the end and the model gives values again.
+
+n sequences, K values.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from convnova.data.labelled import LabelledSequences
+
+Values = NDArray[np.float32]
+
+
+class LabelScale(NamedTuple):
+    """Mean and standard deviation of each value over the training sequences."""
+
+    mean: Values
+    """(K,)."""
+    sd: Values
+    """(K,)."""
+
+    @classmethod
+    def of(cls, labels: Values) -> "LabelScale":
+        """Return the scale of labels (n,) or (n, K); a value that never changes keeps its unit."""
+        values = labels.reshape(len(labels), -1).astype(np.float64)
+        sd = values.std(axis=0)
+        return cls(values.mean(axis=0).astype(np.float32), np.where(sd > 0, sd, 1).astype(np.float32))
+
+    def standardise(self, part: LabelledSequences) -> LabelledSequences:
+        """Return the sequences with labels on the common scale."""
+        values = part.labels.reshape(len(part), -1)
+        return replace(part, labels=((values - self.mean) / self.sd).reshape(part.labels.shape))
+
+    def restore(self, predictions: Values) -> Values:
+        """Return values (n, K) in their own units."""
+        return predictions * self.sd + self.mean
+
+    @torch.no_grad()
+    def fold_into(self, head: Any) -> None:
+        """Change a linear head, in place, to one that gives values in their own units."""
+        sd, mean = (torch.from_numpy(values).to(head.weight) for values in (self.sd, self.mean))
+        head.weight.mul_(sd.unsqueeze(1))
+        head.bias.mul_(sd).add_(mean)
