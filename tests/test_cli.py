@@ -76,7 +76,11 @@ def test_wrong_recipe(recipe, message, capsys, tmp_path):
         ),
         (OSError(errno.EACCES, "Permission denied"), 2, "convnova: Permission denied"),
         (TerminatedError("stopped by SIGTERM"), 143, "convnova: stopped by SIGTERM"),
-        (KeyboardInterrupt(), 130, "convnova: stopped by Ctrl-C; a run goes on from its last checkpoint"),
+        (
+            KeyboardInterrupt(),
+            130,
+            "convnova: stopped by Ctrl-C; --resume goes on from the last checkpoint, if there is one",
+        ),
     ],
 )
 def test_exit_status(error, status, line, capsys, tmp_path, monkeypatch):
@@ -136,3 +140,22 @@ def test_data_prepare_takes_every_assembly_of_the_catalogue(names, monkeypatch, 
 def test_a_switch_needs_no_value(flags, is_resumed):
     arguments = ["pretrain", "--genome", "g.fa", "--output", "run", *flags, "--epochs", "3"]
     assert cli.build_parser().parse_args(arguments).pretrain.resume is is_resumed
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "expected"),
+    [
+        ("finetune", "name it in label_columns", "name it in --read.label_columns"),
+        ("finetune", "set on_leakage to state", "set --on_leakage to state"),
+        ("classify", "raise max_length_bp, or", "raise --read.max_length_bp, or"),
+        ("pretrain", "raise max_length_bp, or", "raise max_length_bp, or"),
+        (
+            "finetune",
+            "'label_columns' x.test_share a/test_share.csv",
+            "'label_columns' x.test_share a/test_share.csv",
+        ),
+        ("finetune", "the model has a kind and a seed", "the model has a kind and a seed"),
+    ],
+)
+def test_settings_are_named_as_they_are_typed(command, message, expected):
+    assert cli._with_flags(message, cli.COMMANDS[command]) == expected

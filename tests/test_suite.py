@@ -332,7 +332,9 @@ def test_what_cannot_be_run_is_said_before_anything_runs(data, tmp_path, no_trai
 
 
 def test_a_network_of_a_pretrained_model_is_settled(data, tmp_path, pretrained, no_training):
-    with pytest.raises(InputError, match="is a pretrained model: its hidden_size is settled"):
+    with pytest.raises(
+        InputError, match="the architecture of a folder is settled, so hidden_size cannot be given"
+    ):
         benchmark(settings(data, tmp_path, model=f"preset:nt,{pretrained}"), QUIET)
 
 

@@ -44,7 +44,7 @@ LABELS = {
     "a label column that is not there": (
         table("01"),
         ["--read.label_columns", "lable"],
-        r"train\.csv: there is no column 'lable' \(label_columns\), only 'sequence', 'label'; did you mean",
+        r"train\.csv: there is no column 'lable' \(--read.label_columns\), only 'sequence', 'label'; did you",
     ),
     "one class": (
         table("1"),
@@ -211,7 +211,7 @@ TASKS = {
     "a leak": (
         ["--test", "good.csv,test.csv"],
         r"good\.csv, line 2: the sequence is in train too \(good\.csv, line 2\), which holds 40 of 60 test "
-        r"sequences \(either strand\); set on_leakage to remove",
+        r"sequences \(either strand\); set --on_leakage to remove",
     ),
     "test without labels": (
         ["--test", "unlabelled.csv"],
@@ -230,7 +230,10 @@ TASKS = {
         "there is no preset 'huge'; choose one of pretraining, nt",
     ),
     "no such model": (["--model", "nowhere"], "nowhere: no ConvNova model in it"),
-    "a model's architecture changed": (["--model", "masked_lm"], "its hidden_size is settled"),
+    "a model's architecture changed": (
+        ["--model", "masked_lm"],
+        "of a folder is settled, so --network.hidden_size cannot",
+    ),
     "no such dilation": (["--network.dilations", "[0]"], "dilations"),
     "full folder": (["--output", "full"], "full is not an empty folder; choose another output folder"),
     "finished": (["--output", "finished"], "finished holds a finished model; choose another output folder"),

@@ -1,8 +1,10 @@
 """The command line: each command is a function of the package, its settings are the flags."""
 
+import re
 import sys
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
@@ -65,6 +67,8 @@ class Command(NamedTuple):
     settings: type
     function: str
     """MODULE:FUNCTION, imported when the command runs."""
+    after_stop: str = ""
+    """What to do after Ctrl-C."""
 
     def run(self, arguments: Namespace) -> None:
         """Call the function."""
@@ -118,16 +122,19 @@ COMMANDS = {
         "train a masked language model on a genome, and score it on held-out chromosomes",
         PretrainSettings,
         "training.pretrain:pretrain",
+        "; --resume goes on from the last checkpoint, if there is one",
     ),
     "demo": Command(
         "do the main job on real yeast chromosomes that ship with the package: minutes, and a report",
         DemoSettings,
         "demo.run:demo",
+        "; the same command goes on where it was",
     ),
     "finetune": Command(
         "train a model on labelled sequences, choose it on validation, and score it once on test",
         FinetuneTaskSettings,
         "training.finetune_task:finetune_task",
+        "; the same command begins anew (a search goes on with its next trial)",
     ),
     "evaluate": Command(
         "score a fine-tuned model on labelled sequences", EvaluateSettings, "inference.classify:evaluate"
@@ -139,6 +146,7 @@ COMMANDS = {
         "run a public suite, task x model x seed, and set it beside the published numbers",
         BenchmarkSettings,
         "benchmark.suite:benchmark",
+        "; the same command goes on with the jobs that are missing",
     ),
 }
 DATA = {
@@ -210,22 +218,40 @@ def _with_underscores(argument: str) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for bad input, 130 after Ctrl-C, 143 after SIGTERM."""
     parser = build_parser()
+    given = [_with_underscores(argument) for argument in (sys.argv[1:] if arguments is None else arguments)]
+    command = COMMANDS.get(given[0]) if given else None
     try:
-        given = sys.argv[1:] if arguments is None else arguments
-        _run(parser.instantiate(parser.parse_args([_with_underscores(argument) for argument in given])))
+        _run(parser.instantiate(parser.parse_args(given)))
     except InputError as error:
-        return _end(str(error), EXIT_BAD_INPUT)
+        return _end(_with_flags(str(error), command), EXIT_BAD_INPUT)
     except OSError as error:  # a full disk, a folder that may not be written, a path that is not there
         place = f"{error.filename}: " if error.filename else ""
         return _end(f"{place}{error.strerror or error}", EXIT_BAD_INPUT)
     except TerminatedError as error:
         return _end(str(error), EXIT_TERMINATED)
     except KeyboardInterrupt:
-        return _end(
-            "stopped by Ctrl-C; a run goes on from its last checkpoint, if it has one, with --resume",
-            EXIT_INTERRUPTED,
-        )
+        return _end(f"stopped by Ctrl-C{command.after_stop if command else ''}", EXIT_INTERRUPTED)
     return 0
+
+
+def _with_flags(message: str, command: Command | None) -> str:
+    """Return a message with settings named as they are typed: label_columns is --read.label_columns."""
+    if command is None:
+        return message
+    flags = {name.rpartition(".")[2]: name for name in _setting_names(command.settings)}
+    words = "|".join(name for name in flags if "_" in name)  # a single word may just be a word
+    if not words:
+        return message
+    return re.sub(rf"(?<![\w./'\"-])({words})(?![\w./'\"])", lambda found: f"--{flags[found[0]]}", message)
+
+
+def _setting_names(settings: type, prefix: str = "") -> Iterator[str]:
+    """Yield the names of all settings, those of a group with its name before them."""
+    for field in fields(settings):
+        if isinstance(field.type, type) and is_dataclass(field.type):
+            yield from _setting_names(field.type, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
 
 
 def _end(message: str, status: int) -> int:

@@ -127,10 +127,12 @@ def check_model(model: str, network: TaskNetworkSettings) -> None:
 
 def _check_changes(model: str, network: TaskNetworkSettings) -> None:
     fixed = [name for name in network.changes() if name not in _FREE]
-    if fixed or network.receptive_field != "preset":
+    if network.receptive_field != "preset":
+        fixed.append("receptive_field")
+    if fixed:
         raise InputError(
-            f"{model} is a pretrained model: its {(fixed or ['receptive_field'])[0]} is settled; "
-            "leave it as it is, or start from a preset"
+            f"{model}: the architecture of a folder is settled, so {fixed[0]} cannot be given; leave it out, "
+            "or start from a preset"
         )
 
 
