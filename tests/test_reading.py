@@ -206,7 +206,7 @@ def test_columns_of_a_file_without_header_are_numbers(tmp_path):
         ("seq,activity", ["activity"]),
         ("seq,score,label,x", ["label"]),
         ("seq,id", None),
-        ("seq,p,q", None),
+        ("seq,p,q", ["p", "q"]),
     ],
 )
 def test_label_columns_are_found(tmp_path, header, columns):
@@ -266,3 +266,16 @@ def test_real_files_are_read(real_data: Path):
         real_data / "splice/uci/splice.data.gz", sequence_column="3", label_columns=("1",), name_column="2"
     )
     assert (len(uci), uci.ids.stacked().shape) == (3190, (3190, 60))
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("sequence,A549,HepG2\nACGTACGT,0,1\nACGTACGA,1,1\n", ["A549", "HepG2"]),
+        ("sequence,A549,gc\nACGTACGT,0,0.5\nACGTACGA,1,0.2\n", None),
+        ("id,sequence,A549,HepG2\na,ACGTACGT,0,1\nb,ACGTACGA,1,1\n", ["A549", "HepG2"]),
+    ],
+)
+def test_columns_of_0_and_1_alone_are_the_labels(tmp_path, rows, expected):
+    table = read(write(tmp_path / "t.csv", rows))
+    assert (None if table.labels is None else table.labels.columns) == expected

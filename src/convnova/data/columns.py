@@ -99,7 +99,8 @@ def find_columns(frame: pl.DataFrame, settings: ReadSettings, source: str) -> Co
         labels = tuple(settings.label_columns)
     elif settings.read_labels:
         unnamed = [name for name in names if _normal(name).startswith("unnamed") or not _normal(name)]
-        labels = _labels(names, named, {sequence, split, identifier, *(interval or ()), *unnamed}, source)
+        used = {sequence, split, identifier, *(interval or ()), *unnamed}
+        labels = _labels(frame, named, used, source)
         if labels:
             many = "columns {} hold" if len(labels) > 1 else "column {} holds"
             notes.append(many.format(", ".join(map(repr, labels))) + " the labels")
@@ -108,16 +109,18 @@ def find_columns(frame: pl.DataFrame, settings: ReadSettings, source: str) -> Co
     return Columns(sequence, labels, identifier, split, interval, tuple(notes))
 
 
-def _labels(names: list[str], named: Named, used: set[str | None], source: str) -> tuple[str, ...]:
+def _labels(frame: pl.DataFrame, named: Named, used: set[str | None], source: str) -> tuple[str, ...]:
     for words in (LABEL_WORDS, VALUE_WORDS):
         found = [name for name in named(words) if name not in used]
         if len(found) > 1:
             raise InputError(_several(source, "labels", found, "label_columns"))
         if found:
             return (found[0],)
-    prefixed = [name for name in names if _normal(name).startswith(LABEL_PREFIXES) and name not in used]
-    rest = [name for name in names if name not in used]
-    return tuple(prefixed) or (tuple(rest) if len(rest) == 1 else ())
+    rest = [name for name in frame.columns if name not in used]
+    prefixed = tuple(name for name in rest if _normal(name).startswith(LABEL_PREFIXES))
+    if prefixed or len(rest) == 1:
+        return prefixed or tuple(rest)
+    return tuple(rest) if all(_holds_bits(frame[name]) for name in rest) else ()
 
 
 def _interval(named: Named) -> IntervalColumns | None:
@@ -132,6 +135,10 @@ def _interval(named: Named) -> IntervalColumns | None:
 def _holds_dna(cells: pl.Series) -> bool:
     first = cells.head(20).drop_nulls()
     return first.dtype == pl.String and len(first) > 0 and all(looks_like_dna(cell) for cell in first)
+
+
+def _holds_bits(cells: pl.Series) -> bool:
+    return cells.cast(pl.String, strict=False).is_in(["0", "1"]).all()
 
 
 def _normal(name: str) -> str:

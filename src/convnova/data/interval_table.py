@@ -95,7 +95,10 @@ def cut_intervals(
         rows = zip(chromosomes.to_list(), starts.tolist(), ends.tolist(), strands.tolist(), strict=True)
         ids = pack(genome.fetch(Interval(*row)) for row in rows)
     intervals = pl.DataFrame({"chromosome": chromosomes, "start": starts, "end": ends, "strand": strands})
-    return CutIntervals(ids, intervals, (*notes, f"cut from {genome.path.name}, 0-based and half-open"))
+    notes += (f"cut from {genome.path.name}, 0-based and half-open",)
+    if not genome.was_cached:
+        notes += (f"its bases are kept in {genome.folder} for the next time; cache chooses another place",)
+    return CutIntervals(ids, intervals, notes)
 
 
 def check_agreement(cut: PackedSequences, written: PackedSequences, column: str, places: Places) -> None:

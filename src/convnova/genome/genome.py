@@ -83,6 +83,11 @@ class Genome:
         logger.info("%s: store %s %s (%d bp)", path.name, store.folder, done, genome.total_bp)
         return genome
 
+    @property
+    def folder(self) -> Path:
+        """Return where the store lies."""
+        return self._folder
+
     def __repr__(self) -> str:
         return f"Genome({str(self.path)!r}, {len(self.chromosome_sizes)} chromosomes, {self.total_bp} bp)"
 
