@@ -284,3 +284,12 @@ def test_a_value_that_never_changes_keeps_its_unit():
     part = LabelledSequences(pack(np.zeros((2, 4), np.uint8)), labels)
     assert scale.standardise(part).labels.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
     assert scale.restore(scale.standardise(part).labels).tolist() == labels.tolist()
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_refused_before_training():
+    train = LabelledSequences(
+        pack([np.zeros(40, np.uint8)] * 63 + [np.zeros(10**8, np.uint8)]), np.arange(64) % 2
+    )
+    message = r"a batch of 16 sequences padded to the longest one, 100,000,000 bp, needs 768 GB or more, and"
+    with pytest.raises(InputError, match=message):
+        finetune(None, ConvNovaConfig(**TINY), train, planted(64, 1), SETTINGS)

@@ -22,6 +22,7 @@ from convnova.training.arguments import quiet_libraries
 from convnova.training.finetune_progress import Progress
 from convnova.training.finetune_settings import FinetuneSettings, Method
 from convnova.training.finetune_trainer import Evaluation, FinetuneTrainer
+from convnova.training.memory import check_memory
 from convnova.training.probe import fit_head
 from convnova.training.weights import WeightsReport, load_pretrained
 
@@ -62,7 +63,7 @@ def finetune(
         console: where progress goes; default nowhere.
 
     Raises:
-        InputError: for labels outside the classes, or weights that do not fit.
+        InputError: for labels outside the classes, weights that do not fit, or too little memory.
     """
     config.problem_type = config.problem_type or "single_label_classification"
     selection = settings.selection or SELECTION[config.problem_type]
@@ -73,6 +74,8 @@ def finetune(
         )
     for name, part in (("training", train), ("validation", validation)):
         _check_labels(part, config, name)
+    if settings.method == "whole-model":
+        check_memory(config, train.ids, settings.batch_sequences)
     quiet_libraries()
     set_seed(settings.seed)
     model, weights = make_model(pretrained, config, settings.method)
