@@ -270,6 +270,7 @@ def test_a_leak_of_the_published_parts_is_noted(tmp_path):
     write_csv(data / "gue/mouse/2/test.csv", [*rows(30, 5), *rows(64, 0)[:2]])
     (result,) = benchmark(settings(data, tmp_path / "output"), QUIET)
     assert "2 sequences of test are in train too (either strand)" in result["notes"]
+    assert result["notes"][0].startswith("NOT the published data, so not to be compared")
     assert result["leakage"]["shared"]["train and test"] == 2
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from convnova.benchmark.jobs import PREDICTIONS_NAME, Job, data_checksums
 from convnova.benchmark.protocols import PROTOCOLS, PUBLISHED_GRID
 from convnova.benchmark.results import RESULT_NAME
-from convnova.data.catalogue import find_task, locate
+from convnova.data.catalogue import Task, find_task, locate
+from convnova.data.catalogue.checking import other_files
 from convnova.data.catalogue.loading import load_published, published_notes
 from convnova.data.splits import SPLITS
 from convnova.data.task import LabelledTask
@@ -109,6 +110,7 @@ def _run(job: Job, folder: Path) -> Outcome:
         **_about_training(best, candidates),
         **_about_data(parts),
         "notes": [
+            *_others(task, job),
             *published,
             *_leaks(parts, is_known=bool(task.test_in_training)),
             *protocol.departures(best.training, job.suite),
@@ -172,6 +174,14 @@ def _about_data(parts: LabelledTask) -> dict[str, Any]:
         "leakage": {name: getattr(parts.report, name) for name in ("shared", "shared_conflicts", "removed")},
         "warnings": list(parts.report.warnings),
     }
+
+
+def _others(task: Task, job: Job) -> list[str]:
+    """Return that files are not the published ones, if so: the published numbers are then of other data."""
+    return [
+        f"NOT the published data, so not to be compared with published numbers: {sentence}"
+        for sentence in other_files(task, Path(job.data))[:1]
+    ]
 
 
 def _leaks(parts: LabelledTask, is_known: bool) -> list[str]:

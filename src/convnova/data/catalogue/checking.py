@@ -43,7 +43,7 @@ def check_task(task: Task, folder: Path) -> TaskState:
     wrong, matching, counted = [], 0, 0
     for file in files:
         if path := found.get(file.local):
-            reason = what_is_wrong(path, file, folder) or _other_counts(path, file, task)
+            reason = _why_other(path, file, task, folder)
             is_known = bool(file.sha256) or recorded_checksum(file, folder) is not None
             if reason:
                 wrong.append(f"{path}: {reason}")
@@ -61,6 +61,19 @@ def check_task(task: Task, folder: Path) -> TaskState:
     elif not wrong:
         findings = _quality(task, folder)
     return TaskState(task, len(files), len(files) - len(missing), matching, counted, tuple(wrong), findings)
+
+
+def other_files(task: Task, folder: Path) -> list[str]:
+    """Return which sequence files of a task, of those that are there, are not the published ones, and why."""
+    files = [file for split in task.splits for file in task.files_of(split)]
+    there = [(file, path) for file in files if (path := find_file(file, folder))]
+    reasons = [(file.local, _why_other(path, file, task, folder)) for file, path in there]
+    return [f"{local}: {reason}" for local, reason in reasons if reason]
+
+
+def _why_other(path: Path, file: DataFile, task: Task, folder: Path) -> str | None:
+    """Return why a file is not the one of the catalogue; None where nothing speaks against it."""
+    return what_is_wrong(path, file, folder) or _other_counts(path, file, task)
 
 
 def _other_counts(path: Path, file: DataFile, task: Task) -> str | None:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from convnova.console import log_console
 from convnova.data.catalogue.checking import TaskState, check_task
 from convnova.data.catalogue.fetching import fetch_files
 from convnova.data.catalogue.folder import check_folder, default_folder, locate, prepare_command
@@ -23,7 +23,7 @@ def list_data(settings: ListSettings) -> None:
         InputError: when there is no such suite.
     """
     folder = settings.data or default_folder()
-    console = _console()
+    console = log_console()
     if settings.suite is None:
         console.print(_suite_table(folder))
         return
@@ -95,20 +95,17 @@ def check(settings: CheckSettings) -> None:
     states = [check_task(task, folder) for task in tasks]
     some = [state for state in states if state.present]
     if some:
-        _console().print(_state_table(some))
+        log_console().print(_state_table(some))
     if len(some) < len(states):
         absent = len(states) - len(some)
         print(f"{absent} of {len(states)} tasks have no file in {folder}; convnova data list shows all")
+    partial = [str(state.task) for state in some if state.present < state.expected]
+    if partial:
+        print(f"{len(partial)} of {len(states)} tasks lack files: {', '.join(partial)}")
     wrong = [sentence for state in states for sentence in state.wrong]
     if wrong:
         more = f"; and {len(wrong) - 1} more in the table" if len(wrong) > 1 else ""
         raise InputError(f"{wrong[0]}; delete the file and fetch it again{more}")
-
-
-def _console() -> Console:
-    """Return the console; into a file or a pipe tables are wide enough for their longest names."""
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
 
 
 def _suite_table(folder: Path) -> Table:
