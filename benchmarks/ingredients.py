@@ -6,6 +6,8 @@ there are not repeated; several processes may fill one file, each with seeds of 
 
 import argparse
 import csv
+import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +19,7 @@ import torch
 from filelock import FileLock
 from measure import markdown_table
 
-from convnova.benchmark.jobs import Job
+from convnova.benchmark.jobs import Job, origin_of
 from convnova.benchmark.settings import BenchmarkSettings
 from convnova.benchmark.suite import plan
 from convnova.cli import build_parser
@@ -71,6 +73,8 @@ VARIANTS: dict[str, Change] = {
 class Row(NamedTuple):
     """One training."""
 
+    settings: str
+    """Digest of all that makes the job, so that rows of a recipe that was changed since are not mixed in."""
     suite: str
     task: str
     variant: str
@@ -95,14 +99,18 @@ def main(argv: list[str] | None = None) -> polars.DataFrame:
     variants = dict(VARIANTS)
     if options.pretrained:
         fixed = network(hidden_size=None)
-        variants["pretrained"] = lambda job: replace(fixed(job), source=options.pretrained)
+        given = {"source": options.pretrained, "origin": origin_of(options.pretrained)}
+        variants["pretrained"] = lambda job: replace(fixed(job), **given)
+    wanted: list[str] = []
     for job in plan(read_recipe(options)):
         for variant, change in variants.items():
             changed = change(job)
-            if (variant != RECIPE and changed == job) or is_done(options.output, job, variant):
-                continue
-            append(options.output, train(changed, variant))
-    table = summary(polars.read_csv(options.output))
+            if variant == RECIPE or changed != job:
+                wanted.append(digest(changed))
+                if not is_done(options.output, digest(changed), variant):
+                    append(options.output, train(changed, variant))
+    rows = polars.read_csv(options.output)
+    table = summary(rows.filter(polars.col("settings").is_in(wanted)))
     print(markdown_table(table.columns, table.rows()))
     return table
 
@@ -125,21 +133,22 @@ def train(job: Job, variant: str) -> Row:
     made = learn(parts, job.source, job.network, job.training)
     value = made.best.scores[made.selection]
     seconds = round(time.perf_counter() - began, 1)
-    row = Row(job.suite, job.task, variant, job.seed, made.selection, value, seconds)
+    row = Row(digest(job), job.suite, job.task, variant, job.seed, made.selection, value, seconds)
     print(f"{job}: {variant}: {made.selection} {value:.4f}, {seconds:.0f} s", flush=True)
     return row
 
 
-def is_done(path: Path, job: Job, variant: str) -> bool:
+def digest(job: Job) -> str:
+    """Return a short name for all that makes a job."""
+    return hashlib.sha256(json.dumps(job.record(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def is_done(path: Path, settings: str, variant: str) -> bool:
     """Return whether the file has this training."""
     if not path.exists():
         return False
     with path.open() as file:
-        return any(
-            (row["suite"], row["task"], row["variant"], row["seed"])
-            == (job.suite, job.task, variant, str(job.seed))
-            for row in csv.DictReader(file)
-        )
+        return any((row["settings"], row["variant"]) == (settings, variant) for row in csv.DictReader(file))
 
 
 def append(path: Path, row: Row) -> None:

@@ -140,6 +140,10 @@ def test_ingredients_fill_a_table_and_repeat_nothing(tmp_path, capsys):
     assert ingredients.main(arguments).equals(table)
     assert (tmp_path / "ingredients.csv").read_text() == rows
     assert "seed 0: " not in capsys.readouterr().out
+    recipe.write_text(RECIPE.replace("epochs: 1", "epochs: 2"))
+    changed = ingredients.main(arguments)  # trained again, and not mixed with the rows before
+    assert capsys.readouterr().out.count("seed 0: ") == len(table)
+    assert not changed.equals(table)
 
 
 @pytest.mark.parametrize("task", length_scaling.TASKS)
