@@ -51,24 +51,25 @@ def tasks_figure(table: ResultsTable, found: Overview) -> bytes:
 
 @styled
 def ranks_figure(found: Overview) -> bytes:
-    """Return the mean rank of each compared column, best on top."""
+    """Return the mean rank of each compared column as points, best on top and on the left."""
     standings = list(found.standings)[::-1]
     ours = [s.column for s in found.standings if s.column.is_ours]
     figure, axes = new_figure(6.4, 1.1 + 0.34 * len(standings))
     colours = [_colour(s.column, ours) for s in standings]
-    axes.barh(range(len(standings)), [s.mean_rank for s in standings], color=colours, height=0.66)
+    axes.scatter([s.mean_rank for s in standings], range(len(standings)), s=60, c=colours, zorder=2)
+    axes.grid(axis="y", color="#e3e8ee", lw=0.8)
     for place, standing in enumerate(standings):
         axes.annotate(
             f"{standing.mean_rank:.2f}",
             (standing.mean_rank, place),
-            (4, 0),
+            (8, 0),
             textcoords="offset points",
             va="center",
             fontsize=9,
         )
     axes.set_yticks(range(len(standings)), [s.column.name for s in standings])
     axes.tick_params(axis="y", length=0)
-    axes.set_xlim(0, max(s.mean_rank for s in standings) * 1.12)
+    axes.set_xlim(0.6, max(s.mean_rank for s in standings) + 0.1 * len(standings))
     axes.set_ylim(-0.7, len(standings) - 0.3)
     tasks = f"{len(found.rows)} task" + ("s" if len(found.rows) > 1 else "")
     axes.set(xlabel=f"mean rank over {tasks}, of {len(standings)} models (1 is the best)", title="Mean rank")

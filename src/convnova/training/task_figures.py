@@ -66,6 +66,7 @@ def learning_figure(made: Finetuned) -> bytes:
     chosen = made.best.scores[made.selection]
     label = f"chosen: {chosen:.3f}"
     scores.plot(made.best.epoch, chosen, "o", ms=11, mfc="none", mec=COLOURS[1], ls="", label=label)
+    scores.xaxis.get_major_locator().set_params(integer=True)
     scores.set(xlabel="epoch", ylabel=f"{METRIC_NAMES[made.selection]}, validation")
     scores.legend(fontsize=8, loc="lower right")
     return png(figure)
@@ -77,9 +78,10 @@ def class_figure(scheme: LabelScheme, labels: NDArray[Any], probabilities: NDArr
     metrics = metrics_library()
     figure, (roc, confusion) = new_figure(9.2, 4.2, 1, ncols=2)
     classes = [1] if scheme.num_labels == 2 else list(range(min(scheme.num_labels, _MOST_CLASSES)))
+    words = [f"class {name}" if name.isdecimal() else name for name in scheme.names]
     for column in classes:
         if 0 < (is_class := labels == column).sum() < len(labels):
-            _add_roc(roc, metrics, is_class, probabilities[:, column], scheme.names[column])
+            _add_roc(roc, metrics, is_class, probabilities[:, column], words[column])
     _finish_roc(roc)
     counts = metrics.confusion_matrix(labels, probabilities.argmax(1), labels=range(scheme.num_labels))
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)

@@ -60,9 +60,9 @@ def protocol(training: FinetuneSettings, task: LabelledTask) -> str:
     metric = training.selection or SELECTION[task.scheme.problem_type]
     strands = "both strands" if training.augmentation.reverse_complement else "the strand given"
     averaged = "averaged over both strands" if training.average_strands else "of the strand given"
+    read = "" if task.test is None else ", test read once"
     return (
-        f"chosen by {METRIC_NAMES[metric]} on validation, test read once; "
-        f"trained on {strands}, predictions {averaged}"
+        f"chosen by {METRIC_NAMES[metric]} on validation{read}; trained on {strands}, predictions {averaged}"
     )
 
 
