@@ -6,10 +6,11 @@ import pytest
 from rich.console import Console
 
 from convnova.benchmark import report as report_module
+from convnova.benchmark.formats import CSV_COLUMNS, print_report
 from convnova.benchmark.overview import overview
 from convnova.benchmark.report import write_report
 from convnova.benchmark.results import read_results
-from convnova.benchmark.sheets import CSV_COLUMNS, parameters_text, print_report, sheets
+from convnova.benchmark.sheets import parameters_text, sheets
 from convnova.benchmark.table import published_numbers, results_table
 from convnova.errors import InputError
 from convnova.evaluation.published import COLUMNS, read_published

@@ -9,18 +9,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from rich.console import Console
-from tiny_suite import settings, write_csv, write_data
+from tiny_suite import QUIET, TASKS, numbers, settings, write_csv, write_data
 
 from convnova.benchmark import engines, suite
 from convnova.benchmark.outcome import Outcome
 from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.suite import benchmark, plan
 from convnova.errors import InputError
-
-QUIET = Console(quiet=True)
-TASKS = "mouse/2,tf/3"
-CHANGING = ("seconds", "training_seconds", "command", "commit")
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +43,6 @@ def ray():
     yield ray
     ray.shutdown()
     cluster.shutdown()
-
-
-def numbers(results):
-    return [{name: value for name, value in one.items() if name not in CHANGING} for one in results]
 
 
 def told(job, **facts):

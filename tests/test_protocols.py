@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
-from tiny_suite import NETWORK, TRAINING, settings, write_data
+from tiny_suite import NETWORK, QUIET, TRAINING, settings, write_data
 
 from convnova.benchmark import outcome, suite
 from convnova.benchmark.protocols import (
@@ -27,8 +26,6 @@ from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.training.arguments import resolve_precision
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.task_settings import TaskNetworkSettings
-
-QUIET = Console(quiet=True)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,18 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from tiny_suite import LENGTH_BP, NETWORK, TRAINING, rows, settings, write_csv, write_data
+from tiny_suite import (
+    LENGTH_BP,
+    NETWORK,
+    QUIET,
+    TASKS,
+    TRAINING,
+    numbers,
+    rows,
+    settings,
+    write_csv,
+    write_data,
+)
 
 from convnova.benchmark import engines, suite
 from convnova.benchmark.claims import Claims
@@ -25,11 +36,6 @@ from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.training.settings import OptimizerSettings
 from convnova.training.task_settings import TaskNetworkSettings
-
-QUIET = Console(quiet=True)
-TASKS = "mouse/2,tf/3"
-CHANGING = ("seconds", "training_seconds", "command", "commit")
-"""What two runs of a job do not share."""
 
 
 @pytest.fixture(autouse=True)
@@ -101,11 +107,6 @@ def wait_for(condition, process):
         assert process.is_alive()
         assert time.monotonic() < end
         time.sleep(0.01)
-
-
-def numbers(results):
-    """Return all of the results that must come out the same each time."""
-    return [{name: value for name, value in one.items() if name not in CHANGING} for one in results]
 
 
 def test_the_grid_is_task_by_model_by_seed_and_whole_seeds_come_first(data, tmp_path, no_training):

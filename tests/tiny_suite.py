@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 import convnova.benchmark.suite  # noqa: F401
 from convnova.benchmark.settings import BenchmarkSettings
@@ -16,6 +17,9 @@ from convnova.training.task_settings import TaskNetworkSettings
 # The Trainer collects garbage after each run, which otherwise walks all of torch: a second a job.
 gc.freeze()
 
+QUIET = Console(quiet=True)
+TASKS = "mouse/2,tf/3"
+CHANGING = ("seconds", "training_seconds", "command", "commit")
 MOTIF = encode("TGACTCA")
 LENGTH_BP = 24
 NETWORK = TaskNetworkSettings(hidden_size=8, kernel_size=3, dilations=[1, 2], mlp_expansion=1)
@@ -32,6 +36,11 @@ def rows(n: int, seed: int) -> list[tuple[str, int]]:
         start = rng.integers(0, LENGTH_BP - len(MOTIF))
         ids[row, start : start + len(MOTIF)] = MOTIF
     return [(decode(one), row % 2) for row, one in enumerate(ids)]
+
+
+def numbers(results: list[dict]) -> list[dict]:
+    """Return all of the results that must come out the same each time."""
+    return [{name: value for name, value in one.items() if name not in CHANGING} for one in results]
 
 
 def write_csv(path: Path, content: list[tuple[str, int]]) -> None:

@@ -5,9 +5,10 @@ import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
+from convnova.benchmark.formats import long_csv, markdown
 from convnova.benchmark.overview import Overview, overview
 from convnova.benchmark.results import read_results
-from convnova.benchmark.sheets import Sheet, long_csv, markdown, reference_lines, remarks, sheets
+from convnova.benchmark.sheets import Sheet, reference_lines, remarks, sheets
 from convnova.benchmark.table import ResultsTable, results_table
 from convnova.writing import whole_file, write_text
 

@@ -73,8 +73,8 @@ def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> li
 
 def _report(settings: BenchmarkSettings, seeds: int, console: Console) -> None:
     """Write the table of all results in the folder, and print it."""
+    from convnova.benchmark.formats import print_report
     from convnova.benchmark.report import write_report
-    from convnova.benchmark.sheets import print_report
 
     output = settings.output
     with FileLock(output / ".report.lock"):
