@@ -320,6 +320,10 @@ BAD = [
         {"protocol": "gue", "suite": "promoters", "tasks": "ecoli"},
         "protocol gue: promoters ecoli publishes no validation part; choose protocol sound, or auto",
     ),
+    (
+        {"protocol": "frozen", "network": replace(NETWORK, pooling="max")},
+        "protocol frozen is of mean-pooled embeddings, and pooling is max; leave it out",
+    ),
     ({"protocol": "frozen", "grid": True}, "grid searches learning rate and batch size, and a regression"),
     ({"network": replace(NETWORK, kernel_size=4)}, "kernel_size"),
 ]

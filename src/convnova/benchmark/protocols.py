@@ -90,7 +90,8 @@ PROTOCOLS: dict[str, Protocol] = {
     for protocol in (
         Protocol(
             "sound",
-            "validation drawn from train by seed, model chosen on validation, test read once",
+            "validation drawn from train by seed, early stopping (the best epoch on validation is kept), "
+            "test read once",
             has_published_validation=False,
         ),
         Protocol(

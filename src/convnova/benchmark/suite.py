@@ -146,8 +146,19 @@ def command_line(arguments: list[str]) -> str:
 def fit_to_task(
     settings: BenchmarkSettings, protocol: Protocol, task: Task, training: FinetuneSettings
 ) -> dict[str, Any]:
-    """Return network and training of a job, with strand and pooling as the task needs them."""
+    """Return network and training of a job, with strand and pooling as task and protocol need them.
+
+    Raises:
+        InputError: for a pooling that the protocol has not.
+    """
     network = settings.network
+    if protocol.name == "frozen":
+        if network.pooling not in (None, "mean"):
+            raise InputError(
+                f"protocol frozen is of mean-pooled embeddings, and pooling is {network.pooling}; "
+                "leave it out"
+            )
+        network = replace(network, pooling="mean")
     if settings.by_task and task.has_strand and protocol.name in ("sound", "gue"):
         network = replace(network, pooling=network.pooling or "segments")
         augmentation = replace(training.augmentation, reverse_complement=False)
