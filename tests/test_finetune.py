@@ -293,3 +293,20 @@ def test_a_batch_that_does_not_fit_into_memory_is_refused_before_training():
     message = r"a batch of 16 sequences padded to the longest one, 100,000,000 bp, needs 768 GB or more, and"
     with pytest.raises(InputError, match=message):
         finetune(None, ConvNovaConfig(**TINY), train, planted(64, 1), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem", "message"),
+    [
+        (
+            {"label_smoothing": 0.1},
+            "multi_label_classification",
+            "label_smoothing is for one class a sequence",
+        ),
+        ({"mixup": 0.4, "method": "logistic-regression"}, "single_label_classification", "has no mixup"),
+    ],
+)
+def test_what_would_be_left_out_is_refused(changes, problem, message):
+    config = ConvNovaConfig(**TINY, problem_type=problem, num_labels=2)
+    with pytest.raises(InputError, match=message):
+        finetune(None, config, planted(8, 0), planted(8, 1), replace(SETTINGS, selection="auroc", **changes))

@@ -72,6 +72,7 @@ def finetune(
             f"selection is {selection}, which {config.problem_type.replace('_', ' ')} has not; "
             f"choose one of {', '.join(METRICS[config.problem_type])}"
         )
+    _check_regularisation(settings, config.problem_type)
     for name, part in (("training", train), ("validation", validation)):
         _check_labels(part, config, name)
     if settings.method == "whole-model":
@@ -109,6 +110,14 @@ def make_model(
     if method != "whole-model":
         model.base_model.requires_grad_(False)
     return model, weights
+
+
+def _check_regularisation(settings: FinetuneSettings, problem_type: str) -> None:
+    """Check that nothing is asked for that would be left out without a word."""
+    if settings.label_smoothing and problem_type != "single_label_classification":
+        raise InputError("label_smoothing is for one class a sequence; leave it out for other labels")
+    if settings.method == "logistic-regression" and (settings.mixup or settings.label_smoothing):
+        raise InputError("a regression on embeddings has no mixup and no label_smoothing; leave them out")
 
 
 def _check_labels(part: LabelledSequences, config: ConvNovaConfig, name: str) -> None:
