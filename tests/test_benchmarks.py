@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import finetune_loading
+import finetune_speed
 import ingredients
 import length_scaling
 import measure
@@ -113,6 +114,13 @@ def test_finetune_loading_runs_and_is_a_part_of_the_whole(capsys):
         assert 0 < row["loading"] < row["step"]
         assert row["share"] == pytest.approx(row["loading"] / row["step"])
     assert "share (goal under 3%)" in capsys.readouterr().out
+
+
+def test_finetune_speed_compares_the_same_network(capsys):
+    rows = finetune_speed.main(["--quick"])["rows"]
+    assert rows[-1]["ours is times faster"] == 1
+    assert [row["step"] for row in rows] == list(finetune_speed.TWINS)
+    assert "threads 1" in capsys.readouterr().out
 
 
 def test_finetune_loading_reads_a_file(tmp_path, capsys):
