@@ -120,7 +120,7 @@ def test_finetune_speed_compares_the_same_network(capsys):
     rows = finetune_speed.main(["--quick"])["rows"]
     assert rows[-1]["ours is times faster"] == 1
     assert [row["step"] for row in rows] == list(finetune_speed.TWINS)
-    assert "threads 1" in capsys.readouterr().out
+    assert "dropout 0.1, rounds 1" in capsys.readouterr().out
 
 
 def test_finetune_loading_reads_a_file(tmp_path, capsys):

@@ -307,6 +307,7 @@ BAD = [
     ({"suite": "geu"}, "there is no suite 'geu'"),
     ({"tasks": "mouse/9"}, "suite gue has no task 'mouse/9'"),
     ({"tasks": "mouse/3"}, r"gue mouse/3: not in .*mouse/3/train\.csv"),
+    ({"tasks": None}, r"; or run the 2 of 28 tasks that are there: --tasks mouse/2,tf/3$"),
     ({"model": " , "}, "model names none; give at least one, such as preset:nt"),
     (
         {"model": "preset:nt,preset:nt"},

@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def plan(settings: BenchmarkSettings) -> list[Job]:
         check_model(source, settings.network)
         origins[name] = origin_of(source)
     data = check_folder(settings.data).resolve()
-    checksums = {task.name: data_checksums(task, data) for task in tasks}
+    checksums = _checksums(tasks, data)
     return [
         Job(
             suite=settings.suite,
@@ -133,6 +134,28 @@ def plan(settings: BenchmarkSettings) -> list[Job]:
         for task in tasks
         for name, source in models.items()
     ]
+
+
+def _checksums(tasks: Sequence[Task], data: Path) -> dict[str, dict[str, str]]:
+    """Return the checksums of the files of all tasks.
+
+    Raises:
+        InputError: when a file is missing; it names the tasks that could be run.
+    """
+    found, missing = {}, []
+    for task in tasks:
+        try:
+            found[task.name] = data_checksums(task, data)
+        except InputError as error:
+            missing.append(error)
+    if missing and found:
+        raise InputError(
+            f"{missing[0]}; or run the {len(found)} of {len(tasks)} tasks that are there: "
+            f"--tasks {','.join(found)}"
+        )
+    if missing:
+        raise missing[0]
+    return found
 
 
 def command_line(arguments: list[str]) -> str:
