@@ -77,7 +77,7 @@ def test_killed_twice_ends_with_the_same_weights(genome, uninterrupted, tmp_path
     ("signal_number", "status", "message"),
     [
         (signal.SIGTERM, 143, "convnova: stopped by SIGTERM at step "),
-        (signal.SIGINT, 130, "convnova: stopped by Ctrl-C; a run goes on from its last checkpoint"),
+        (signal.SIGINT, 130, "convnova: stopped by Ctrl-C; --resume goes on from the last checkpoint"),
     ],
     ids=["SIGTERM", "Ctrl-C"],
 )
