@@ -27,7 +27,7 @@ from convnova.training.finetune_trainer import FinetuneTrainer, finetune_argumen
 from convnova.training.learn import starting_point
 from convnova.training.record import flat, plain
 from convnova.training.task_settings import FinetuneTaskSettings
-from convnova.writing import whole_file
+from convnova.writing import whole_file, write_text
 
 STUDY_NAME, TRIALS_NAME, RECIPE_NAME = "search.sqlite3", "trials.csv", "recipe.yaml"
 SEARCH_NAMES = (STUDY_NAME, f"{STUDY_NAME}-journal", TRIALS_NAME, RECIPE_NAME)
@@ -119,11 +119,11 @@ def write_recipe(settings: FinetuneTaskSettings, path: Path) -> None:
     """Write settings as a recipe for `convnova finetune --config`: all but the data and the output folder."""
     left_out = ("train", "validation", "test", "output", "search", "trials")
     recipe = {name: value for name, value in plain(settings).items() if name not in left_out}
-    with whole_file(path) as staging:
-        staging.write_text(
-            "# convnova finetune --config recipe.yaml --train TRAIN --test TEST --output OUTPUT\n"
-            + yaml.safe_dump(recipe, sort_keys=False)
-        )
+    write_text(
+        path,
+        "# convnova finetune --config recipe.yaml --train TRAIN --test TEST --output OUTPUT\n"
+        + yaml.safe_dump(recipe, sort_keys=False),
+    )
 
 
 class _SearchTrainer(FinetuneTrainer):

@@ -15,7 +15,7 @@ from filelock import FileLock
 from convnova.data.catalogue.tables import DataFile
 from convnova.errors import InputError
 from convnova.genome.files import reading
-from convnova.writing import whole_file
+from convnova.writing import write_text
 
 RECORD = "checksums.sha256"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -91,8 +91,7 @@ def record_checksum(path: Path, file: DataFile, folder: Path) -> None:
         if file.local not in known:
             known[file.local] = content_sha256(path)[0]
             lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items()))
-            with whole_file(folder / RECORD) as staging:
-                staging.write_text(lines, encoding="utf-8")
+            write_text(folder / RECORD, lines)
 
 
 def _read_record(folder: Path) -> dict[str, str]:
