@@ -44,8 +44,9 @@ def test_coordinates_become_0_based_half_open_in_genomic_order(tmp_path):
     (gene,) = read(tmp_path, *SPLICED)
     exons = (Interval("chrI", 20, 50, "-"), Interval("chrI", 70, 90, "-"))
     body = Interval("chrI", 10, 100, "-")
-    assert gene == Gene(body, "g1", "ACT1", (Transcript("t1", body, exons),))
-    assert gene.transcripts[0].introns == (Interval("chrI", 50, 70, "-"),)
+    assert gene == Gene(body, "g1", "ACT1", (Transcript("t1", body, (body,), exons),))
+    assert gene.transcripts[0].introns == ()
+    assert gene.transcripts[0].coding_introns == (Interval("chrI", 50, 70, "-"),)
 
 
 def test_children_may_come_before_their_parents(tmp_path):
@@ -65,13 +66,14 @@ def test_children_may_come_before_their_parents(tmp_path):
 def test_introns_are_the_gaps_between_coding_exons(tmp_path, segments, introns):
     rows = [("CDS", start, end, "+", "ID=c;Parent=t") for start, end in segments]
     (gene,) = read(tmp_path, ("gene", 1, 90, "+", "ID=g"), ("mRNA", 1, 90, "+", "ID=t;Parent=g"), *rows)
-    assert spans(gene.transcripts[0].introns) == introns
+    assert spans(gene.transcripts[0].coding_introns) == spans(gene.transcripts[0].introns) == introns
 
 
 def test_a_gene_without_transcript_lines_is_its_own_transcript(tmp_path):
     rows = [("gene", 1, 90, "+", "ID=gene-b1;Name=thrL"), ("CDS", 1, 90, "+", "ID=cds-1;Parent=gene-b1")]
     (gene,) = read(tmp_path, *rows)
-    assert gene.transcripts == (Transcript("gene-b1", gene.interval, (Interval("chrI", 0, 90, "+"),)),)
+    coding = (Interval("chrI", 0, 90, "+"),)
+    assert gene.transcripts == (Transcript("gene-b1", gene.interval, coding, coding),)
 
 
 def test_transcripts_of_a_gene_share_exons_with_several_parents(tmp_path):
@@ -91,6 +93,52 @@ def test_transcripts_of_a_gene_share_exons_with_several_parents(tmp_path):
         ("t1", [(0, 30)]),
         ("t2", [(0, 30)]),
     ]
+
+
+def test_exons_hold_the_coding_exons_and_give_the_introns(tmp_path):
+    rows = [
+        ("gene", 1, 90, "-", "ID=g"),
+        ("mRNA", 1, 90, "-", "ID=t;Parent=g"),
+        ("exon", 61, 90, "-", "Parent=t"),
+        ("exon", 1, 20, "-", "Parent=t"),
+        ("exon", 31, 50, "-", "Parent=t"),
+        ("CDS", 36, 50, "-", "Parent=t"),
+        ("CDS", 61, 70, "-", "Parent=t"),
+    ]
+    transcript = read(tmp_path, *rows)[0].transcripts[0]
+    assert spans(transcript.exons) == [(0, 20), (30, 50), (60, 90)]
+    assert spans(transcript.coding_exons) == [(35, 50), (60, 70)]
+    assert spans(transcript.introns) == [(20, 30), (50, 60)]
+    assert spans(transcript.coding_introns) == [(50, 60)]
+
+
+@pytest.mark.parametrize(("strand", "phase"), [("+", 1), ("-", 2)])
+def test_the_phase_is_that_of_the_first_coding_exon_in_reading_direction(tmp_path, strand, phase):
+    text = gff3(("gene", 1, 90, strand, "ID=g"))
+    for start, end, number in [(61, 90, 2), (1, 30, 1)]:
+        text += f"chrI\t.\tCDS\t{start}\t{end}\t.\t{strand}\t{number}\tID=c;Parent=g\n"
+    assert read_gff3(write(tmp_path, text))[0].transcripts[0].phase == phase
+
+
+def test_proteins_of_one_gene_are_transcripts_by_their_ids(tmp_path):
+    rows = [
+        ("gene", 1, 90, "+", "ID=g"),
+        ("CDS", 1, 30, "+", "ID=long;Parent=g"),
+        ("CDS", 41, 90, "+", "ID=long;Parent=g"),
+        ("CDS", 61, 90, "+", "ID=short;Parent=g"),
+    ]
+    transcripts = read(tmp_path, *rows)[0].transcripts
+    assert [(t.id, spans(t.coding_exons)) for t in transcripts] == [
+        ("long", [(0, 30), (40, 90)]),
+        ("short", [(60, 90)]),
+    ]
+
+
+def test_a_few_cds_whose_parents_were_cut_off_are_left_out_and_counted(tmp_path, caplog):
+    lost = ("CDS", 95, 99, "+", "Parent=beyond")
+    assert read(tmp_path, *SPLICED, lost) == read(tmp_path, *SPLICED)
+    assert "line 7: Parent 'beyond' of the CDS is no gene or transcript" in caplog.text
+    assert "1 of 3 CDS lines are left out for this reason" in caplog.text
 
 
 def test_attributes_are_percent_decoded_after_they_are_parted(tmp_path):
@@ -123,6 +171,11 @@ BAD_LINES = [
     ),
     (GENE.replace("ID=g", "Name=g"), r"the gene has no ID; add one, as in ID=gene1"),
     (GENE.replace("ID=g", "ID=g0"), r"ID 'g0' is taken by .*file\.gff3, line 2"),
+    (GENE.replace("+\t.", "+\t3"), r"phase '3' \(column 8\) is not allowed; use one of \. 0 1 2"),
+    (
+        "chrI\t.\tCDS\t1\t9\t.\t+\t0\tID=c",
+        r"the CDS has no Parent, nor has any other; add the ID of its transcript or gene, as in Parent=gene1",
+    ),
     (
         "chrI\t.\tCDS\t1\t9\t.\t+\t0\tParent=t9",
         r"Parent 't9' of the CDS is no gene or transcript of the file",
@@ -167,8 +220,8 @@ def test_the_real_yeast_annotation_fits_its_genome(tmp_path):
         )
     genes = read_gff3(yeast.with_suffix(".gff3.gz"), Genome.open(yeast.with_suffix(".fa.gz"), cache=tmp_path))
     transcripts = [transcript for gene in genes for transcript in gene.transcripts]
-    gaps = [intron.width for transcript in transcripts for intron in transcript.introns]
+    gaps = [intron.width for transcript in transcripts for intron in transcript.coding_introns]
     assert (len(genes), len(transcripts)) == (6399, 5989)
     assert (gaps.count(1), sum(width > 1 for width in gaps)) == (47, 280)  # frameshifts, introns
     act1 = next(gene for gene in genes if gene.name == "ACT1")
-    assert [intron.width for intron in act1.transcripts[0].introns] == [309]
+    assert [intron.width for intron in act1.transcripts[0].coding_introns] == [309]

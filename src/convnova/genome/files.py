@@ -4,6 +4,7 @@ import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO, cast
 
 from convnova.errors import InputError
 
@@ -39,19 +40,23 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read ({error}); copy or download it again") from error
 
 
-def read_lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:
-    """Yield the number, from 1, and the text of each line of a plain or gzip file, line end removed."""
+@contextmanager
+def open_text(path: Path, kind: str) -> Iterator[TextIO]:
+    """Open a plain or gzip file of UTF-8 text; LF, CRLF and CR end a line, mixed too, and read as LF."""
     with reading(path, kind):
         with path.open("rb") as file:
             is_gzip = file.read(2) == _GZIP_MAGIC
         # utf-8-sig drops the byte-order mark that spreadsheets write first.
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig")
-            if is_gzip
-            else path.open(encoding="utf-8-sig") as text
-        ):
-            for number, line in enumerate(text, start=1):
-                yield number, line.rstrip("\n")
+        opener = gzip.open if is_gzip else open
+        with opener(path, "rt", encoding="utf-8-sig") as text:
+            yield cast(TextIO, text)
+
+
+def read_lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:
+    """Yield the number, from 1, and the text of each line of a plain or gzip file, line end removed."""
+    with open_text(path, kind) as text:
+        for number, line in enumerate(text, start=1):
+            yield number, line.rstrip("\n")
 
 
 def parse_int(text: str, what: str) -> int:

@@ -14,16 +14,13 @@ from numpy.typing import NDArray
 
 from convnova.errors import InputError
 from convnova.genome.interval import Interval
+from convnova.genome.names import similar_name
 from convnova.genome.store import SOFT_MASKED, Store, load_store, open_store
 from convnova.sequence import Ids, N, complement
 
 logger = logging.getLogger(__name__)
 
 _ID_BITS = np.uint8(SOFT_MASKED - 1)
-
-_ROMAN_ONES = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
-_ROMAN_OF = {str(number): "X" * (number // 10) + _ROMAN_ONES[number % 10] for number in range(1, 40)}
-_ARABIC_OF = {roman: arabic for arabic, roman in _ROMAN_OF.items()}
 
 
 class Windows(NamedTuple):
@@ -187,16 +184,9 @@ class Genome:
     def _unknown(self, chromosome: str) -> str:
         names = list(self.chromosome_sizes)
         shown = ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")
-        similar = [name for name in _other_names(chromosome) if name in self.chromosome_sizes]
-        hint = f"did you mean {similar[0]!r}?" if similar else "use one of these names"
+        similar = similar_name(chromosome, names)
+        hint = f"did you mean {similar!r}?" if similar else "use one of these names"
         return f"chromosome {chromosome!r} is not in {self.path.name}, which has {shown}; {hint}"
-
-
-def _other_names(chromosome: str) -> list[str]:
-    """Return what else a chromosome may be called: without or with ``chr``, in Roman or Arabic numerals."""
-    stem = chromosome.removeprefix("chr")
-    numeral = _ARABIC_OF.get(stem) or _ROMAN_OF.get(stem) or stem
-    return [stem, f"chr{stem}", numeral, f"chr{numeral}"]
 
 
 def _reopen(path: Path, folder: Path, checksum: str) -> Genome:

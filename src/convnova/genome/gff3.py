@@ -1,0 +1,179 @@
+"""Genes from GFF3, where lines are tied by ``ID`` and ``Parent``, as SGD, Ensembl, NCBI and GENCODE write it.
+
+::
+
+    gene    ID=g1                     or, for bacteria:    gene    ID=g1
+    mRNA    ID=t1;Parent=g1                                CDS     Parent=g1
+    exon    Parent=t1,t2
+    CDS     Parent=t1
+"""
+
+import logging
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from convnova.errors import InputError
+from convnova.genome.annotation import Gene
+from convnova.genome.drafts import Feature, GeneDraft, Kind, TranscriptDraft, make_genes
+from convnova.genome.genome import Genome
+from convnova.genome.nine_columns import read_features
+
+logger = logging.getLogger(__name__)
+
+
+def read_gff3(path: str | Path, genome: Genome | None = None) -> list[Gene]:
+    """Return the genes of a GFF3 file (plain or gzip), in its order.
+
+    Where CDS or exon lines name a gene as their parent, as for bacteria, the gene is given one transcript
+    with its own id and interval; one for each ``ID`` of a CDS where there are several. Passed over are
+    other features (UTRs, repeats), exons of what is no transcript of a gene, and CDS without a parent in
+    the file, which are counted in the log unless they are most of all CDS.
+
+    Args:
+        path: the file.
+        genome: when given, each gene must lie on it; see `drafts.make_genes` for the chromosomes' names.
+
+    Raises:
+        InputError: at the first bad line, by its number; or when the file has no gene.
+    """
+    path = Path(path)
+    lines = _read(path)
+    _check_ids(path, lines)
+    children: dict[str, list[_Line]] = defaultdict(list)  # parents may come after their children
+    for line in lines:
+        for parent in line.parents:
+            children[parent].append(line)
+    drafts = [_draft(line, children) for line in lines if line.feature.kind == "gene"]
+    if not drafts:
+        raise InputError(f"{path}: no gene in the file; give GFF3 that has lines of type gene (column 3)")
+    return make_genes(path, drafts, [line.feature for line in lines], genome)
+
+
+class _Line(NamedTuple):
+    """A feature with the attributes that tie it to others."""
+
+    feature: Feature
+    id: str
+    name: str
+    parents: tuple[str, ...]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part of a transcript; several of these may share an id."""
+        return self.feature.kind in ("exon", "CDS")
+
+
+@cache
+def _kind(type_: str) -> Kind | None:
+    """Return what a Sequence Ontology name means here, by its end.
+
+    Genes are also pseudogene and ncRNA_gene; transcripts lnc_RNA, primary_transcript, V_gene_segment and
+    TAIR's mRNA_TE_gene; exons pseudogenic_exon.
+    """
+    if type_ == "CDS":
+        return "CDS"
+    if type_.lower().endswith(("rna", "transcript", "gene_segment", "mrna_te_gene")):
+        return "transcript"
+    if type_.endswith("gene"):
+        return "gene"
+    return "exon" if type_.endswith("exon") else None
+
+
+def _read(path: Path) -> list[_Line]:
+    """Return the lines that are genes, or have a parent and are transcripts, exons or CDS."""
+    lines = []
+    orphan: _Line | None = None
+    n_orphans = 0
+    for feature, text in read_features(path, "GFF3", _kind):
+        line = _tied(path, feature, text)
+        if line.parents or feature.kind == "gene":
+            lines.append(line)
+        elif line.is_part:
+            orphan, n_orphans = orphan or line, n_orphans + 1
+    if orphan and not any(line.is_part for line in lines):
+        raise InputError(
+            f"{path}, {orphan.feature.place}: the {orphan.feature.kind} has no Parent, nor has any other; "
+            "add the ID of its transcript or gene, as in Parent=gene1"
+        )
+    if n_orphans:
+        logger.info("%s: %d exons or CDS without Parent were passed over", path, n_orphans)
+    return lines
+
+
+def _tied(path: Path, feature: Feature, text: str) -> _Line:
+    raw = {}
+    for field in text.split(";"):
+        key, equals, value = field.strip().partition("=")
+        if equals:
+            raw[key] = value
+        elif key and field.strip() != ".":
+            raise InputError(
+                f"{path}, {feature.place}: attribute {key!r} (column 9) is not of the form key=value; "
+                "GTF is another format, which read_annotation and read_gtf read"
+            )
+    # Commas part the parents, and are %2C within one, so the text is parted before it is decoded.
+    parents = tuple(_decoded(parent) for parent in raw.get("Parent", "").split(",") if parent)
+    return _Line(feature, _decoded(raw.get("ID", "")), _decoded(raw.get("Name", "")), parents)
+
+
+def _decoded(text: str) -> str:
+    return unquote(text) if "%" in text else text
+
+
+def _check_ids(path: Path, lines: list[_Line]) -> None:
+    """Check that genes and transcripts have an id each, and that most CDS have a parent among them.
+
+    A piece cut out of a larger file has some CDS at its end whose parents lie beyond; these are left out.
+    """
+    first: dict[str, _Line] = {}
+    for line in lines:
+        if line.is_part:
+            continue
+        place = f"{path}, {line.feature.place}"
+        if not line.id:
+            raise InputError(f"{place}: the {line.feature.kind} has no ID; add one, as in ID=gene1")
+        if line.id in first:
+            raise InputError(
+                f"{place}: ID {line.id!r} is taken by {path}, {first[line.id].feature.place}; "
+                "genes and transcripts on several lines (trans-splicing) are not read, so remove them"
+            )
+        first[line.id] = line
+    coding = [line for line in lines if line.feature.kind == "CDS"]
+    lost = [line for line in coding if not any(parent in first for parent in line.parents)]
+    if not lost:
+        return
+    what = (
+        f"{path}, {lost[0].feature.place}: Parent {','.join(lost[0].parents)!r} of the CDS is no gene or "
+        "transcript of the file"
+    )
+    if 2 * len(lost) > len(coding):
+        raise InputError(f"{what}; add its line or remove this one")
+    logger.warning("%s; %d of %d CDS lines are left out for this reason", what, len(lost), len(coding))
+
+
+def _draft(gene: _Line, children: dict[str, list[_Line]]) -> GeneDraft:
+    """Return a gene with all that names it, or one of its transcripts, as parent."""
+    family = [child for child in children[gene.id] if child.feature.kind == "transcript"]
+    transcripts = [_transcript(member, member.id, _parts(children[member.id])) for member in family]
+    own = _parts(children[gene.id])
+    ids = list(dict.fromkeys(part.id for part in own if part.feature.kind == "CDS"))
+    if len(ids) > 1:  # proteins of other starts
+        by_id = [[part for part in own if part.feature.kind == "exon" or part.id == id_] for id_ in ids]
+        transcripts[:0] = [_transcript(gene, id_, parts) for id_, parts in zip(ids, by_id, strict=True)]
+    elif own:
+        transcripts.insert(0, _transcript(gene, gene.id, own))
+    return GeneDraft(gene.id, gene.name or gene.id, gene.feature, transcripts)
+
+
+def _parts(lines: list[_Line]) -> list[_Line]:
+    return [line for line in lines if line.is_part]
+
+
+def _transcript(body: _Line, id_: str, parts: list[_Line]) -> TranscriptDraft:
+    draft = TranscriptDraft(id_, body.feature)
+    for part in parts:
+        draft.add(part.feature)
+    return draft
