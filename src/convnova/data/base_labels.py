@@ -2,12 +2,12 @@
 
 A gene on strand ``+``; E exon, D donor, I intron, A acceptor, U UTR, C coding, ``.`` background::
 
-    exons          |==============|          |=================|
-    CDS                  |========|          |========|
-    bend         ..EEEEEEEEEEEEEEEEDIIIIIIIIAEEEEEEEEEEEEEEEEEEE..     exons "annotated"
-                 ........EEEEEEEEEEDIIIIIIIIAEEEEEEEEEE...........     exons "coding"
-    coding       ..UUUUUUCCCCCCCCCCDIIIIIIIIACCCCCCCCCCUUUUUUUUU..
-    frame        ........0120120120DIIIIIIIIA1201201201...........     position in the codon
+    exons          |==============|         |================|
+    CDS                   |=======|         |=======|
+    bend         ..EEEEEEEEEEEEEEEEDIIIIIIIAEEEEEEEEEEEEEEEEEE..     exons "annotated"
+                 .........EEEEEEEEEDIIIIIIIAEEEEEEEEE...........     exons "coding"
+    coding       ..UUUUUUUCCCCCCCCCDIIIIIIIACCCCCCCCCUUUUUUUUU..
+    frame        .........012012012DIIIIIIIA012012012...........     position in the codon
 
 Donor is the first base of an intron in reading direction, acceptor the last, so on strand ``-`` the donor is
 the rightmost. Where genes overlap, these win, in this order: donor and acceptor, coding exon, UTR, intron;
