@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import finetune_loading
 import finetune_speed
 import ingredients
+import labelling
 import length_scaling
 import measure
 import model_speed
@@ -105,6 +106,13 @@ def test_reading_runs_and_compares_equal_sequences(capsys):
     result = reading.main(["--quick", "--length", "30"])
     assert [row["task"] for row in result["rows"]] == ["reading", "reading, checks, validation split"]
     assert "pandas, row by row" in capsys.readouterr().out
+
+
+def test_labelling_reads_and_labels_what_it_makes(capsys):
+    result = labelling.main(["--quick"])
+    assert result["settings"]["lines"] == 20 * (2 + 5 * 2 + 1)
+    assert [row["task"] for row in result["rows"]][:2] == ["read the GTF", "label, bend"]
+    assert "seconds (goal 60 for reading and labelling)" in capsys.readouterr().out
 
 
 def test_finetune_loading_runs_and_is_a_part_of_the_whole(capsys):
