@@ -112,6 +112,17 @@ def test_exons_hold_the_coding_exons_and_give_the_introns(tmp_path):
     assert spans(transcript.coding_introns) == [(50, 60)]
 
 
+@pytest.mark.parametrize(("start", "end"), [(71, 87), (71, 90)])
+def test_a_stop_codon_line_outside_the_cds_is_put_back(tmp_path, start, end):
+    rows = [
+        ("gene", 11, 100, "+", "ID=g"),
+        ("mRNA", 11, 100, "+", "ID=t;Parent=g"),
+        ("CDS", start, end, "+", "ID=c;Parent=t"),
+        ("stop_codon", 88, 90, "+", "Parent=t"),
+    ]
+    assert spans(read(tmp_path, *rows)[0].transcripts[0].coding_exons) == [(70, 90)]
+
+
 @pytest.mark.parametrize(("strand", "phase"), [("+", 1), ("-", 2)])
 def test_the_phase_is_that_of_the_first_coding_exon_in_reading_direction(tmp_path, strand, phase):
     text = gff3(("gene", 1, 90, strand, "ID=g"))

@@ -63,7 +63,10 @@ class _Line(NamedTuple):
     @property
     def is_part(self) -> bool:
         """Whether it is a part of a transcript; several of these may share an id."""
-        return self.feature.kind in ("exon", "CDS")
+        return self.feature.kind in ("exon", "CDS", "stop codon")
+
+
+_EXACT: dict[str, Kind] = {"CDS": "CDS", "stop_codon": "stop codon"}
 
 
 @cache
@@ -73,8 +76,8 @@ def _kind(type_: str) -> Kind | None:
     Genes are also pseudogene and ncRNA_gene; transcripts lnc_RNA, primary_transcript, V_gene_segment and
     TAIR's mRNA_TE_gene; exons pseudogenic_exon.
     """
-    if type_ == "CDS":
-        return "CDS"
+    if type_ in _EXACT:
+        return _EXACT[type_]
     if type_.lower().endswith(("rna", "transcript", "gene_segment", "mrna_te_gene")):
         return "transcript"
     if type_.endswith("gene"):
