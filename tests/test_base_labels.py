@@ -11,7 +11,7 @@ from convnova.genome import Gene, Interval, Transcript
 
 # One letter a label, in the order of their ids: upper case and digits on +, lower case and abc on -.
 LETTERS = {"bend": "EDIAedia.", "coding": "CUDIAcudia.", "frame": "012DIAabcdia."}
-ANNOTATED, CODING = GeneLabelSettings(), GeneLabelSettings(exons="coding")
+ANNOTATED, CODING = GeneLabelSettings(exons="annotated"), GeneLabelSettings()
 UTR, FRAME = GeneLabelSettings("coding"), GeneLabelSettings("frame")
 
 
@@ -112,7 +112,7 @@ SEVERAL = [
 
 @pytest.mark.parametrize(("rule", "transcripts", "chosen", "expected"), SEVERAL)
 def test_which_transcripts_of_a_gene_count(rule, transcripts, chosen, expected):
-    settings = GeneLabelSettings(transcripts=rule)
+    settings = GeneLabelSettings(exons="annotated", transcripts=rule)
     genes = [gene(*transcripts)]
     assert [each.id for each in labelled_transcripts(genes, settings)] == chosen
     assert drawn(genes, settings) == expected
@@ -121,7 +121,7 @@ def test_which_transcripts_of_a_gene_count(rule, transcripts, chosen, expected):
 def test_genes_without_cds_are_labelled_when_asked():
     noncoding = [gene(transcript([(2, 8), (12, 20)], []))]
     assert drawn(noncoding) == "." * 30
-    settings = GeneLabelSettings(label_noncoding_genes=True)
+    settings = GeneLabelSettings(exons="annotated", label_noncoding_genes=True)
     assert drawn(noncoding, settings) == "..EEEEEEDIIAEEEEEEEE.........."
     settings = GeneLabelSettings("coding", label_noncoding_genes=True)
     assert drawn(noncoding, settings) == "..UUUUUUDIIAUUUUUUUU.........."
@@ -307,14 +307,13 @@ def test_every_chromosome_of_the_genome_is_labelled():
 )
 def test_genes_beyond_the_genome_are_refused(sizes, message):
     with pytest.raises(InputError, match=message):
-        label_genes([gene(transcript(*SPLICED))], sizes)
+        label_genes([gene(transcript(*SPLICED))], sizes, ANNOTATED)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"label_set": "nine"}, r"label_set 'nine' is not known; use one of bend, coding, frame"),
-        ({"label_set": "frame", "exons": "coding"}, r'exons "coding" is for label set "bend"; "frame" tells'),
         (
             {"label_set": "frame", "label_noncoding_genes": True},
             r"label_noncoding_genes needs labels for bases",

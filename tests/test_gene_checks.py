@@ -65,7 +65,7 @@ def test_introns_of_several_transcripts_count_once_and_only_where_they_are_label
     assert splice_sites([Gene(gene.interval, "g", "", (noncoding,))], genome).total == 0
     half = Transcript("h", one.interval, one.exons, one.exons[:1])
     genes = [Gene(gene.interval, "g", "", (half,))]
-    assert [splice_sites(genes, genome, GeneLabelSettings(name)).total for name in ("bend", "frame")] == [
+    assert [splice_sites(genes, genome, GeneLabelSettings(name)).total for name in ("coding", "frame")] == [
         1,
         0,
     ]
@@ -128,6 +128,6 @@ def test_the_real_annotation_splices(tmp_path):
         pytest.skip("the genome is not here; set CONVNOVA_SHARED to the folder that has data/genomes")
     genome = Genome.open(folder / "zymoseptoria_tritici_IPO323.fa.gz", cache=tmp_path)
     genes = read_annotation(folder / "FrozenGeneCatalog20080910.gff.gz", genome)
-    sites = splice_sites(genes, genome, GeneLabelSettings(exons="coding"))
+    sites = splice_sites(genes, genome, GeneLabelSettings())
     assert sites.counts == {"GT-AG": 17272, "GC-AG": 34, "AT-AC": 2, "other": 50}
     assert coding_checks(genes, genome) == CodingChecks(10952, 45, 1013, 1290, 1)

@@ -70,8 +70,9 @@ class GeneLabelSettings:
 
     label_set: Literal["bend", "coding", "frame"] = "bend"
     """Labels: BEND's nine; with CDS and UTR apart; or with the position in the codon."""
-    exons: Literal["annotated", "coding"] = "annotated"
-    """Of label set "bend": whole exons, or their coding part only. The others know both from the start."""
+    exons: Literal["coding", "annotated"] = "coding"
+    """Of label set "bend": the coding part of exons, which can be decoded to genes; or whole exons. The other
+    sets tell coding bases apart in any case."""
     transcripts: Literal["longest", "first", "all"] = "longest"
     """Of a gene with several: that with the longest CDS, the first in the file, or all of them at once."""
     label_noncoding_genes: bool = False
@@ -80,10 +81,6 @@ class GeneLabelSettings:
     def __post_init__(self) -> None:
         if self.label_set not in LABEL_SETS:
             raise InputError(f"label_set {self.label_set!r} is not known; use one of {', '.join(LABEL_SETS)}")
-        if self.exons == "coding" and self.label_set != "bend":
-            raise InputError(
-                f'exons "coding" is for label set "bend"; "{self.label_set}" tells coding exons apart already'
-            )
         if self.label_noncoding_genes and self.is_coding_only:
             raise InputError(
                 "label_noncoding_genes needs labels for bases that are not coding; use label set "
@@ -93,7 +90,7 @@ class GeneLabelSettings:
     @property
     def is_coding_only(self) -> bool:
         """Whether untranslated bases, and introns between them, are background."""
-        return self.label_set == "frame" or self.exons == "coding"
+        return self.label_set == "frame" or (self.label_set == "bend" and self.exons == "coding")
 
 
 DEFAULT = GeneLabelSettings()
