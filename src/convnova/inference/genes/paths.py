@@ -72,7 +72,8 @@ class Paths:
         self._outside = [Outside(0, 0.0)]  # the last few; each scores more than the one before
         self._exons: list[Front] = [[] for _ in range(3 * len(strands))]
         self._introns: list[Front] = [[] for _ in self._bases]
-        self._short: list[deque[tuple[int, Path]]] = [deque() for _ in self._bases]  # and where they may end
+        # Introns not long enough yet: where they may end, then what `_add` takes.
+        self._short: list[deque[tuple[int, int, float, int, Chain]]] = [deque() for _ in self._bases]
         if settings.has_partial_genes:
             self._begin_within_genes()
 
@@ -102,7 +103,8 @@ class Paths:
         per_strand = len(self._introns) // 2
         for state, bases in enumerate(self._bases):
             strand = state // per_strand
-            for lacks, score, chain in self._introns[state] + [path for _, path in self._short[state]]:
+            # The end of the sequence may cut an intron however short.
+            for lacks, score, chain in self._lengthened(state, length + self._settings.min_intron_bp):
                 score += sums[4 * strand + 3]
                 if lacks == 0 and score > best.score and not isinstance(chain, Outside):
                     best = Outside(length, score, strand, chain, bases, is_cut=True)
@@ -124,8 +126,8 @@ class Paths:
 
     def _begin(self, place: int, code: int, change: list[float]) -> None:
         before = next(outside for outside in reversed(self._outside) if outside.boundary <= place)
-        path = place + self._settings.min_coding_bp, before.score + change[0], (place, before)
-        _add(self._exons[code], path)
+        long_enough = place + self._settings.min_coding_bp
+        _add(self._exons[code], long_enough, before.score + change[0], place, before)
 
     def _end(self, place: int, code: int, change: list[float]) -> None:
         long_enough = [path for path in self._exons[code] if path[0] <= place]
@@ -148,7 +150,7 @@ class Paths:
                 for long_enough, score, chain in exon:
                     lacks, score = max(long_enough - place, 0), score + gain
                     if not (intron and intron[0][0] <= lacks and intron[0][1] >= score):
-                        self._short[state].append((may_end, (lacks, score, (place, chain))))
+                        self._short[state].append((may_end, lacks, score, place, chain))
 
     def _enter(self, place: int, code: int, change: list[float]) -> None:
         row = self._rows[code]
@@ -156,13 +158,14 @@ class Paths:
             if intron := self._lengthened(state, place):
                 exon, gain = self._exons[row.frame + (place - bases) % 3], change[bases]
                 for lacks, score, chain in intron:
-                    _add(exon, (place + lacks, score + gain, (place, chain)))
+                    _add(exon, place + lacks, score + gain, place, chain)
 
     def _lengthened(self, state: int, place: int) -> Front:
         """Return the introns of a state that may end at `place`."""
         front, short = self._introns[state], self._short[state]
         while short and short[0][0] <= place:
-            _add(front, short.popleft()[1])
+            _, lacks, score, left, chain = short.popleft()
+            _add(front, lacks, score, left, chain)
         return front
 
 
@@ -170,9 +173,11 @@ class Paths:
 _KEPT = 2 * MIN_EXON_BP + 1
 
 
-def _add(front: Front, path: Path) -> None:
-    """Put a path into a front, unless another lacks no more and scores as much; remove those it outdoes."""
-    lacks, score, _ = path
+def _add(front: Front, lacks: int, score: float, place: int, chain: Chain) -> None:
+    """Put a path that turns at a place into a front, in place of those that lack as much and score no more.
+
+    It is left out where a path lacks no more and scores as much.
+    """
     at = len(front)
     while at and front[at - 1][0] >= lacks:
         at -= 1
@@ -183,4 +188,4 @@ def _add(front: Front, path: Path) -> None:
         until += 1
     if until == at < len(front) and front[at][0] == lacks:
         return
-    front[at:until] = [path]
+    front[at:until] = [(lacks, score, (place, chain))]
