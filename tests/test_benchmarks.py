@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+import decoding
 import finetune_loading
 import finetune_speed
 import ingredients
@@ -135,6 +136,13 @@ def test_finetune_loading_reads_a_file(tmp_path, capsys):
     path = reading.random_table(tmp_path / "mine.csv", 40, 30)
     finetune_loading.main(["--quick", "--data", str(path)])
     assert "data mine.csv, sequences 36" in capsys.readouterr().out
+
+
+def test_decoding_runs_and_compares_equal_genes(capsys):
+    rows = decoding.main(["--quick"])["rows"]
+    assert rows[0]["times faster"] > 0
+    assert [row["genes found"] for row in rows[2:]] == [1, 1]
+    assert "dense Viterbi, least introns of 4" in capsys.readouterr().out
 
 
 RECIPE = """suite: gue
