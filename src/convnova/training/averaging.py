@@ -18,12 +18,27 @@ class WeightAverage(TrainerCallback):
         self.decay, self.updates = decay, 0
         self.parameters: list[torch.Tensor] = []
         self.average: list[torch.Tensor] = []
+        self._saved: dict[str, Any] | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any, **kwargs: Any) -> None:
-        """Begin at the model's own parameters."""
-        self.updates = 0
+        """Begin at the model's own parameters, or where a checkpoint was."""
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.average = [parameter.detach().clone() for parameter in self.parameters]
+        if self._saved is None:
+            self.updates = 0
+            self.average = [parameter.detach().clone() for parameter in self.parameters]
+        else:
+            self.updates = self._saved["updates"]
+            average = zip(self._saved["average"], self.parameters, strict=True)
+            self.average = [value.to(parameter.device) for value, parameter in average]
+            self._saved = None
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint has to hold."""
+        return {"updates": self.updates, "average": self.average}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on, in the training that begins next, from what `state` gave."""
+        self._saved = state
 
     @torch.no_grad()
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -19,9 +19,10 @@ from convnova.evaluation.scores import METRICS, SELECTION
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.training.arguments import quiet_libraries
+from convnova.training.choice import Evaluation
 from convnova.training.finetune_progress import Progress
 from convnova.training.finetune_settings import FinetuneSettings, Method
-from convnova.training.finetune_trainer import Evaluation, FinetuneTrainer
+from convnova.training.finetune_trainer import FinetuneTrainer
 from convnova.training.memory import check_memory
 from convnova.training.probe import fit_head
 from convnova.training.weights import WeightsReport, load_pretrained
@@ -93,12 +94,14 @@ def finetune(
         with progress.shown():
             trainer.train()
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-    model.load_state_dict(trainer.best_weights)
+    model.load_state_dict(trainer.choice.weights)
     if trainer.scale is not None:
         trainer.scale.fold_into(model.classifier)
-    assert trainer.best is not None
+    assert trainer.choice.best is not None
     seconds = time.perf_counter() - began
-    return Finetuned(model.eval(), weights, trainer.evaluations, trainer.best, selection, seconds)
+    return Finetuned(
+        model.eval(), weights, trainer.choice.evaluations, trainer.choice.best, selection, seconds
+    )
 
 
 def make_model(

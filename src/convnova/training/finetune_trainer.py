@@ -6,35 +6,26 @@ One path makes every prediction, here, on the test part and for new sequences: `
 import os
 import sys
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import TrainerCallback, TrainingArguments
+from transformers import TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from convnova.data.augmentation import AugmentedBatches
 from convnova.data.labelled import LabelledSequences
 from convnova.errors import InputError
-from convnova.evaluation.scores import goodness, score
+from convnova.evaluation.scores import score
 from convnova.inference.predict import predict
 from convnova.model.modeling_convnova import sequence_loss
 from convnova.training.arguments import resolve_precision
 from convnova.training.averaging import WeightAverage
+from convnova.training.choice import Choice, EvaluateAtTheEnd, Evaluation, last_loss
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.label_scale import LabelScale
 from convnova.training.mixup import mix
 from convnova.training.optimization import ScheduledTrainer
-
-
-class Evaluation(NamedTuple):
-    """One look at the validation part during fine-tuning."""
-
-    epoch: float
-    training_loss: float
-    """Mean since the evaluation before, as it was minimised: of values on their common scale."""
-    scores: dict[str, float]
-    """By metric; `loss` is the cross-entropy in nats (per sequence and label), or the mean squared error."""
 
 
 class FinetuneTrainer(ScheduledTrainer):
@@ -69,7 +60,7 @@ class FinetuneTrainer(ScheduledTrainer):
         self.model_accepts_loss_kwargs = False  # the loss is the mean over its batch
         self.remove_callback(PrinterCallback)
         self.average = WeightAverage(settings.weight_averaging) if settings.weight_averaging else None
-        self.add_callback(_EvaluateAtTheEnd())
+        self.add_callback(EvaluateAtTheEnd())
         if self.average is not None:
             self.add_callback(self.average)
         self.use(settings)
@@ -82,9 +73,7 @@ class FinetuneTrainer(ScheduledTrainer):
         self.rng = np.random.default_rng((seed, 2))
         if self.average is not None:
             self.average.decay = settings.weight_averaging
-        self.evaluations: list[Evaluation] = []
-        self.best: Evaluation | None = None
-        self.best_weights: dict[str, torch.Tensor] = {}
+        self.choice = Choice(self.selection)
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         """Return the model's loss, of mixtures and with label smoothing where these are wanted."""
@@ -104,28 +93,18 @@ class FinetuneTrainer(ScheduledTrainer):
         """Score the validation part, and keep the weights if they are the best so far."""
         with self.average.applied() if self.average else nullcontext():
             evaluation = self._look()
-            self.evaluations.append(evaluation)
-            if self.best is None or self._order(evaluation) > self._order(self.best):
-                self.best = evaluation
-                state = self.model.state_dict()
-                self.best_weights = {name: tensor.to("cpu", copy=True) for name, tensor in state.items()}
+            self.choice.add(evaluation, self.model)
         metrics = {f"eval_{name}": value for name, value in evaluation.scores.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        values, patience = [self._value(one) for one in self.evaluations], self.settings.patience
-        if patience and len(values) - 1 - values.index(max(values)) >= patience:
+        patience = self.settings.patience
+        if patience and self.choice.looks_since_best >= patience:
             self.control.should_training_stop = True
         return metrics
 
-    @property
-    def best_value(self) -> float:
-        """How good the best weights so far are, on validation; the higher the better."""
-        assert self.best is not None
-        return self._value(self.best)
-
     def selection_value(self) -> float:
         """Return how good the model is now, on validation; the higher the better."""
-        return self._value(self._look())
+        return self.choice.value(self._look())
 
     def _look(self) -> Evaluation:
         validation, config = self.eval_dataset, self.model.config
@@ -133,23 +112,7 @@ class FinetuneTrainer(ScheduledTrainer):
         if self.scale is not None:
             predictions = self.scale.restore(predictions)
         scores = score(config.problem_type, validation.labels, predictions)
-        losses = [row["loss"] for row in self.state.log_history if "loss" in row]
-        return Evaluation(self.state.epoch or 0.0, losses[-1] if losses else float("nan"), scores)
-
-    def _order(self, evaluation: Evaluation) -> tuple[float, float]:
-        """Return what the best evaluation has the highest of; of equal scores, that of the lower loss."""
-        return self._value(evaluation), -evaluation.scores["loss"]
-
-    def _value(self, evaluation: Evaluation) -> float:
-        return goodness(self.selection, evaluation.scores)
-
-
-class _EvaluateAtTheEnd(TrainerCallback):
-    """The last step is looked at too, also where it ends no whole interval between two looks."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step >= state.max_steps:
-            control.should_log = control.should_evaluate = True
+        return Evaluation(self.state.epoch or 0.0, last_loss(self.state), scores)
 
 
 def finetune_arguments(settings: FinetuneSettings, sequences: int) -> TrainingArguments:

@@ -89,7 +89,7 @@ def search(settings: FinetuneTaskSettings, task: LabelledTask, console: Console)
             trainer = _trainer(settings, task, task.validation, console)
             trainer.hyperparameter_search(
                 hp_space=trainer.begin_trial,
-                compute_objective=lambda metrics: trainer.best_value,
+                compute_objective=lambda metrics: trainer.choice.best_value,
                 hp_name=lambda trial: str(trial.number),
                 n_trials=settings.trials - done,
                 direction="maximize",
@@ -190,7 +190,7 @@ class _Tell(TrainerCallback):
         self.trainer, self.console = trainer, console
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        best, name = self.trainer.best, self.trainer.selection
+        best, name = self.trainer.choice.best, self.trainer.selection
         assert best is not None
         score, shown = f"validation {name} {best.scores[name]:.4f}", _shown(state.trial_params)
         say(self.console, f"  trial {state.trial_name}: {score}, {shown}")

@@ -25,9 +25,9 @@ from convnova.evaluation.scores import METRIC_NAMES, SELECTION, score_by_label
 from convnova.inference.saved_task import TASK_NAME, TRAINED_NAME, SavedTask, write_trained
 from convnova.inference.tables import prediction_table, write_table
 from convnova.training.checkpoints import LOCK_NAME, remove_incomplete, write_model
+from convnova.training.choice import Evaluation
 from convnova.training.finetune import Finetuned
 from convnova.training.finetune_settings import FinetuneSettings
-from convnova.training.finetune_trainer import Evaluation
 from convnova.training.learn import Measured
 from convnova.training.record import RECORD_NAME, SCORES_NAME, run_record
 from convnova.training.search import SEARCH_NAMES

@@ -1,0 +1,167 @@
+"""A gene-finding task: the label of each base of the regions to train on, to choose on and to test on.
+
+annotation + genome        chromosomes, or the regions of a BED file
+GenBank                    records, each with its own sequence
+base labels + regions      a row of an HDF5 file for each row of a BED file (BEND's form)
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings, LabelSet, label_genes
+from convnova.data.base_windows import LabelledBases
+from convnova.data.bend import read_bend
+from convnova.data.gene_checks import coding_checks, splice_sites
+from convnova.data.gene_settings import GeneDataSettings
+from convnova.data.splits import SPLITS, Split, split_regions
+from convnova.errors import InputError
+from convnova.genome import Gene, Genome, Interval
+from convnova.genome.annotation_files import annotation_format, read_annotation
+from convnova.genome.genbank import genbank_sequences
+
+Parts = dict[Split, LabelledBases]
+
+
+class GeneTask(NamedTuple):
+    """What a gene finder learns, is chosen and is tested on."""
+
+    parts: Parts
+    """Train and validation always, test where there is one."""
+    genes: dict[Split, list[Gene]]
+    """Annotated genes that lie wholly in the regions of each part; none where only labels are given."""
+    label_set: LabelSet
+    notes: tuple[str, ...]
+    """What was found, one sentence each."""
+
+
+class _Annotated(NamedTuple):
+    """A genome with its genes."""
+
+    genome: Genome
+    genes: list[Gene]
+    is_records: bool
+    """Whether its sequences are single loci, as in GenBank, and no chromosomes."""
+
+
+def load_gene_task(data: GeneDataSettings, labels: GeneLabelSettings, seed: int = 0) -> GeneTask:
+    """Return the parts of a gene-finding task.
+
+    Args:
+        data: where genes and sequences come from, and what is held out.
+        labels: how genes become labels.
+        seed: draws the validation records of a GenBank file.
+
+    Raises:
+        InputError: when a file is wrong, they do not fit each other, or a part has no gene.
+    """
+    if data.base_labels is not None:
+        return _published(data)
+    assert data.annotation is not None
+    source = _read(data.annotation, data.genome, data.cache, "genome")
+    notes = _checks(source, labels)
+    cut = _record_regions if source.is_records else _chromosomes
+    regions = cut(source.genome, data, seed)
+    parts, genes = _parts(source, regions, labels)
+    if data.test_annotation is not None:
+        test = _read(data.test_annotation, data.test_genome or data.genome, data.cache, "test_genome")
+        notes += _checks(test, labels)
+        whole: dict[Split, list[Interval]] = {"test": _whole(test.genome)}
+        test_parts, test_genes = _parts(test, whole, labels)
+        parts, genes = parts | test_parts, genes | test_genes
+    for split, found in genes.items():
+        if not found:
+            raise InputError(
+                f"{data.annotation}: no gene lies in the {split} part; hold out other chromosomes"
+            )
+    return GeneTask(parts, genes, LABEL_SETS[labels.label_set], tuple(notes))
+
+
+def _read(annotation: Path, fasta: Path | None, cache: Path | None, setting: str) -> _Annotated:
+    """Return the genes of a file and the genome that they lie on."""
+    if annotation_format(annotation) == "GenBank":
+        genome = Genome.of_sequences(annotation, genbank_sequences(annotation))
+        return _Annotated(genome, read_annotation(annotation, genome), is_records=True)
+    if fasta is None:
+        raise InputError(f"{annotation}: it needs the sequences that its genes lie on; give {setting}")
+    genome = Genome.open(fasta, cache)
+    return _Annotated(genome, read_annotation(annotation, genome), is_records=False)
+
+
+def _checks(source: _Annotated, labels: GeneLabelSettings) -> list[str]:
+    """Return what an annotation looks like on its genome, in sentences."""
+    sites = splice_sites(source.genes, source.genome, labels)
+    coding = coding_checks(source.genes, source.genome, labels)
+    return [f"{source.genome.path.name}: {len(source.genes):,} genes", str(sites), str(coding)]
+
+
+def _chromosomes(genome: Genome, data: GeneDataSettings, seed: int) -> dict[Split, list[Interval]]:
+    """Return whole chromosomes, or the rows of a file, by part; no test where it is another file."""
+    regions = split_regions(genome, data)
+    if data.test_annotation is not None:
+        regions["train"] += regions.pop("test")
+    return {split: found for split, found in regions.items() if found}
+
+
+def _record_regions(genome: Genome, data: GeneDataSettings, seed: int) -> dict[Split, list[Interval]]:
+    """Return the records by part, a share of them drawn for validation, and as many for test if need be."""
+    records = _whole(genome)
+    held_out = max(1, round(data.validation_share * len(records)))
+    sizes = [held_out, held_out if data.test_annotation is None else 0]
+    if sum(sizes) >= len(records):
+        raise InputError(
+            f"{genome.path}: {len(records)} records leave none to train on; give more, "
+            "or lower validation_share"
+        )
+    order = [records[index] for index in np.random.default_rng(seed).permutation(len(records))]
+    validation, test, train = order[:held_out], order[held_out : sum(sizes)], order[sum(sizes) :]
+    regions: dict[Split, list[Interval]] = {"train": train, "validation": validation, "test": test}
+    return {split: found for split, found in regions.items() if found}
+
+
+def _whole(genome: Genome) -> list[Interval]:
+    return [Interval(name, 0, size) for name, size in genome.chromosome_sizes.items()]
+
+
+def _parts(
+    source: _Annotated, regions: dict[Split, list[Interval]], labels: GeneLabelSettings
+) -> tuple[Parts, dict[Split, list[Gene]]]:
+    rows = label_genes(source.genes, source.genome.chromosome_sizes, labels)
+    parts: Parts = {}
+    for split in SPLITS:
+        if split in regions:
+            found = tuple(regions[split])
+            cut = tuple(rows[region.chromosome][region.start : region.end] for region in found)
+            parts[split] = LabelledBases(source.genome, found, cut)
+    return parts, {split: _inside(source.genes, part.regions) for split, part in parts.items()}
+
+
+def _inside(genes: Sequence[Gene], regions: Sequence[Interval]) -> list[Gene]:
+    """Return the genes that lie wholly in one of some regions."""
+    by_chromosome: dict[str, list[Interval]] = {}
+    for region in regions:
+        by_chromosome.setdefault(region.chromosome, []).append(region)
+    return [
+        gene
+        for gene in genes
+        if any(
+            region.start <= gene.interval.start and gene.interval.end <= region.end
+            for region in by_chromosome.get(gene.interval.chromosome, ())
+        )
+    ]
+
+
+def _published(data: GeneDataSettings) -> GeneTask:
+    """Return the task of BEND's files."""
+    assert data.base_labels is not None
+    assert data.intervals is not None
+    assert data.genome is not None
+    label_set = LABEL_SETS["bend"]
+    genome = Genome.open(data.genome, data.cache)
+    parts = read_bend(data.intervals, data.base_labels, genome, len(label_set.labels))
+    if missing := [split for split in SPLITS[:2] if split not in parts]:
+        raise InputError(f"{data.intervals}: no row of split {missing[0]}; give some")
+    counts = ", ".join(f"{len(part.regions):,} {split}" for split, part in parts.items())
+    return GeneTask(parts, {}, label_set, (f"{data.base_labels.name}: regions {counts}",))

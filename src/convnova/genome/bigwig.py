@@ -1,0 +1,118 @@
+"""Tracks for a genome browser: many bigWig files filled side by side, in constant memory.
+
+pybigtools pulls the values of one file from an iterator until it ends. Here values of many files arrive
+together, tile by tile, so each file has a thread that is fed through a short queue.
+
+    tile ──► runs of equal values ──► queue ──► thread ──► track.bw
+"""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convnova.errors import InputError
+from convnova.writing import whole_file
+
+Run = tuple[str, int, int, float]
+_QUEUED_TILES = 4
+
+
+@contextmanager
+def bigwig_files(paths: Iterable[Path], sizes: Mapping[str, int]) -> Iterator[list["BigWigFile"]]:
+    """Give bigWig files to add values to; each is there, whole, once nothing has failed.
+
+    Args:
+        paths: the files.
+        sizes: length in bp of each chromosome.
+
+    Raises:
+        InputError: when pybigtools is missing.
+    """
+    try:
+        import pybigtools
+    except ImportError:
+        raise InputError(
+            "pybigtools is needed for bigWig; install it with: pip install 'convnova[tracks]'"
+        ) from None
+    with ExitStack() as stack:
+        files = []
+        for path in paths:
+            staging = stack.enter_context(whole_file(path, ".bw"))
+            files.append(stack.enter_context(BigWigFile(pybigtools, staging, dict(sizes))))
+        yield files
+
+
+class BigWigFile:
+    """One file that is being filled; used as a context, which ends with the file written."""
+
+    def __init__(self, library: Any, path: Path, sizes: dict[str, int]):
+        self._library, self._path = library, path
+        self._runs: queue.Queue[list[Run] | None] = queue.Queue(_QUEUED_TILES)
+        self._error: BaseException | None = None
+        writer = library.open(str(path), "w")
+        self._thread = threading.Thread(target=self._write, args=(writer, sizes), daemon=True)
+
+    def __enter__(self) -> "BigWigFile":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._put(None)
+        self._thread.join()
+        if error[0] is None:
+            self._check()
+
+    def add(self, chromosome: str, start: int, values: NDArray[np.floating]) -> None:
+        """Add the values of a stretch; stretches come in order, chromosome by chromosome.
+
+        Args:
+            chromosome: where it lies.
+            start: its first base, 0-based.
+            values: one for each base, (L,). Neighbours with the same value become one run, and runs of 0 are
+                left out, so rounded values make a small file.
+        """
+        if len(values):
+            self._put(_runs(chromosome, start, values))
+
+    def _check(self) -> None:
+        """Open what was written: pybigtools prints some errors and raises none."""
+        if self._error is None:
+            try:
+                self._library.open(str(self._path))
+                return
+            except Exception as error:
+                self._error = error
+        raise InputError(f"{self._path}: the bigWig could not be written ({self._error}); is the disk full?")
+
+    def _put(self, runs: list[Run] | None) -> None:
+        """Hand runs over; a thread that failed takes no more."""
+        while self._thread.is_alive():
+            try:
+                return self._runs.put(runs, timeout=1)
+            except queue.Full:
+                continue
+
+    def _write(self, writer: Any, sizes: dict[str, int]) -> None:
+        try:
+            writer.write(sizes, self._taken())
+        except BaseException as error:  # told where the file is used
+            self._error = error
+
+    def _taken(self) -> Iterator[Run]:
+        while (runs := self._runs.get()) is not None:
+            yield from runs
+
+
+def _runs(chromosome: str, start: int, values: NDArray[np.floating]) -> list[Run]:
+    """Return runs of equal values, those of 0 left out."""
+    first = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    last = np.append(first[1:], len(values))
+    kept = values[first] != 0
+    columns = (first[kept] + start, last[kept] + start, values[first[kept]])
+    return [(chromosome, *run) for run in zip(*(column.tolist() for column in columns), strict=True)]

@@ -1,0 +1,122 @@
+"""`convnova annotate`: a genome to genes, as GFF3, and tracks of what the model says of each base.
+
+Chromosomes are read tile by tile: the probabilities go into the tracks, and into a decoder that keeps only
+what it needs to find the best genes. Memory does not grow with the genome, but for the genes themselves.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich import progress
+from rich.console import Console
+
+from convnova.console import log_console, say
+from convnova.errors import InputError
+from convnova.genome import Genome, Interval
+from convnova.genome.bigwig import BigWigFile, bigwig_files
+from convnova.inference.annotate_settings import AnnotateSettings
+from convnova.inference.genes import Decoder, GeneModel, emissions, write_gff3
+from convnova.inference.saved_genes import GeneFinder, load_gene_finder
+from convnova.inference.tiles import predict_bases
+
+TINY = np.finfo(np.float32).tiny
+
+
+def annotate(settings: AnnotateSettings, console: Console | None = None) -> list[GeneModel]:
+    """Return the genes that a gene finder sees in a genome, and write them.
+
+    Raises:
+        InputError: for a folder without such a model, one whose labels have no reading frame, a genome that
+            cannot be read, or files that cannot be written.
+    """
+    console = console or log_console()
+    finder = load_gene_finder(settings.model)
+    check_decodable(finder, settings.model)
+    genome = Genome.open(settings.genome, settings.cache)
+    names = settings.chromosomes or list(genome.chromosome_sizes)
+    sizes = {name: genome.chromosome_sizes[name] for name in names if genome.index_of(name) >= 0}
+    finder.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    settings.output.parent.mkdir(parents=True, exist_ok=True)
+    with _tracks(settings, finder, sizes) as tracks, _bar(console, sum(sizes.values())) as advance:
+        genes: list[GeneModel] = []
+        for name in names:
+            genes += _annotate_one(settings, finder, genome, name, tracks, advance)
+    write_gff3(genes, settings.output, sizes)
+    exons = sum(len(gene.coding_exons) for gene in genes)
+    say(console, f"{genome.path.name}: {len(genes):,} genes with {exons:,} exons -> {settings.output}")
+    if settings.tracks is not None:
+        say(console, f"probabilities of each label: {settings.tracks}")
+    return genes
+
+
+def check_decodable(finder: GeneFinder, folder: Path) -> None:
+    """Check that a model's labels say where genes code.
+
+    Raises:
+        InputError: when they do not.
+    """
+    if not finder.saved.has_coding_exons:
+        raise InputError(
+            f"{folder}: its exons hold untranslated regions, so genes have no reading frame to decode; "
+            "fine-tune with labels.exons coding, or with label set coding or frame"
+        )
+
+
+def decoder_input(probabilities: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.float32]:
+    """Return what a `Decoder` is fed, (L, 13), of the probabilities of each base's labels, (L, K)."""
+    return emissions(np.log(probabilities.clip(TINY)), labels)
+
+
+def _annotate_one(
+    settings: AnnotateSettings,
+    finder: GeneFinder,
+    genome: Genome,
+    name: str,
+    tracks: list[BigWigFile],
+    advance: Callable[[int], None],
+) -> list[GeneModel]:
+    """Return the genes of one chromosome, and add its probabilities to the tracks."""
+    labels, decoder = finder.saved.labels, Decoder(name, settings.decoder)
+    both = finder.saved.average_strands if settings.both_strands is None else settings.both_strands
+
+    def fetch(start: int, end: int) -> NDArray[np.uint8]:
+        return genome.fetch(Interval(name, start, end))
+
+    opposite = np.array(labels.opposite) if both else None
+    for tile in predict_bases(finder.model, fetch, genome.chromosome_sizes[name], opposite, settings.tile_bp):
+        decoder.feed(decoder_input(tile.probabilities, labels.labels), tile.ids)
+        if tracks:
+            rounded = np.round(tile.probabilities / settings.track_step) * settings.track_step
+            for column, track in enumerate(tracks):
+                track.add(name, tile.start, rounded[:, column])
+        advance(len(tile.ids))
+    return decoder.finish()
+
+
+@contextmanager
+def _tracks(
+    settings: AnnotateSettings, finder: GeneFinder, sizes: dict[str, int]
+) -> Iterator[list[BigWigFile]]:
+    """Give a bigWig file for each label, in their order; none where no folder is given."""
+    if settings.tracks is None:
+        yield []
+        return
+    settings.tracks.mkdir(parents=True, exist_ok=True)
+    names = [label.replace("+", "_plus").replace("-", "_minus") for label in finder.saved.labels.labels]
+    with bigwig_files([settings.tracks / f"{name}.bw" for name in names], sizes) as files:
+        yield files
+
+
+@contextmanager
+def _bar(console: Console, total_bp: int) -> Iterator[Callable[[int], None]]:
+    """Show how far prediction is, and give what moves the bar by some bases."""
+    columns = (progress.BarColumn(), progress.TaskProgressColumn(), progress.TimeRemainingColumn())
+    with progress.Progress(
+        progress.TextColumn("  annotating"), *columns, console=console, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=total_bp)
+        yield lambda bases: bar.update(task, advance=bases)

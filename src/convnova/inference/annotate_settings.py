@@ -1,0 +1,39 @@
+"""Settings of `convnova annotate`; light to import, for the command line."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from convnova.errors import InputError
+from convnova.inference.genes.grammar import DecoderSettings
+
+
+@dataclass(frozen=True)
+class AnnotateSettings:
+    """A gene finder over a genome, to genes."""
+
+    genome: Path
+    """Genome as FASTA: plain, gzip or bgzip."""
+    model: Path
+    """Folder that convnova finetune --task gene-finding wrote."""
+    output: Path
+    """GFF3 file to write."""
+    chromosomes: list[str] = field(default_factory=list)
+    """Chromosomes to annotate; default all."""
+    tracks: Path | None = None
+    """Folder for a bigWig file of the probabilities of each label; default none are written."""
+    track_step: float = 0.01
+    """What probabilities in the tracks are rounded to; finer steps make larger files."""
+    decoder: DecoderSettings = field(default_factory=DecoderSettings)
+    """Which genes there can be."""
+    both_strands: bool | None = None
+    """Whether probabilities are averaged over both strands; default as the model was chosen."""
+    tile_bp: int = 2**15
+    """Bases predicted at once. It changes no result, only memory and time."""
+    cache: Path | None = None
+    """Folder for the memory-mapped genome; default beside the FASTA."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.track_step < 1:
+            raise InputError(f"track_step must be between 0 and 1, got {self.track_step}")
+        if self.tile_bp < 1:
+            raise InputError(f"tile_bp must be at least 1, got {self.tile_bp}")

@@ -1,0 +1,63 @@
+"""What a gene finder's folder says of its labels, beside the model itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from convnova.data.base_labels import LABEL_SETS, LabelSet
+from convnova.errors import InputError
+from convnova.inference.saved_task import load_strictly, read_record
+from convnova.model.modeling_convnova import ConvNovaForTokenClassification
+
+GENE_FINDING = "gene-finding"
+
+
+@dataclass(frozen=True)
+class SavedGeneFinder:
+    """What the outputs of a gene finder mean, and how predictions are made."""
+
+    label_set: str
+    """Name of the labels, a key of `LABEL_SETS`."""
+    has_coding_exons: bool
+    """Whether exons are coding ones, so that genes have a reading frame."""
+    metric: str
+    """The score that the model was chosen by."""
+    average_strands: bool
+    """Whether a prediction is the mean of those for both strands."""
+
+    @property
+    def labels(self) -> LabelSet:
+        """Return the labels themselves."""
+        return LABEL_SETS[self.label_set]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `task.json` holds."""
+        return {"task": GENE_FINDING} | vars(self)
+
+
+class GeneFinder(NamedTuple):
+    """A model that labels each base, and what its labels mean."""
+
+    model: ConvNovaForTokenClassification
+    saved: SavedGeneFinder
+
+
+def load_gene_finder(folder: Path) -> GeneFinder:
+    """Return the gene finder that `convnova finetune --task gene-finding` wrote.
+
+    Raises:
+        InputError: when the folder holds none.
+    """
+    content = read_record(folder, GENE_FINDING, "annotate")
+    try:
+        saved = SavedGeneFinder(**content)
+        labels = saved.labels.labels
+    except (KeyError, TypeError):
+        raise InputError(f"{folder}: task.json cannot be read as a gene finder's; fine-tune again") from None
+    model = load_strictly(ConvNovaForTokenClassification, folder)
+    if model.config.num_labels != len(labels):
+        raise InputError(
+            f"{folder}: the model has {model.config.num_labels} outputs, and label set {saved.label_set} "
+            f"has {len(labels)}; they are not of one run: fine-tune again"
+        )
+    return GeneFinder(model, saved)

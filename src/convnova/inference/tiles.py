@@ -1,0 +1,75 @@
+"""Predictions for each base of a sequence of any length, tile by tile: as in one pass, in constant memory.
+
+A position depends on the receptive field around it and on nothing else, so a tile that is read with half a
+receptive field on either side gives its bases what one pass over the whole sequence gives them.
+
+    sequence   ────────────────────────────────────────────────────────
+    read             ┌──halo──┬────────── tile ──────────┬──halo──┐
+    kept                      └──────────────────────────┘
+
+At the ends of the sequence nothing is read beyond, as in one pass. L length in bp, K labels.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from convnova.evaluation.mode import evaluating
+from convnova.sequence import Ids, reverse_complement
+
+TILE_BP = 2**15
+
+Fetch = Callable[[int, int], Ids]
+"""Gives the ids from a start up to an end, both inside the sequence."""
+
+
+class Tile(NamedTuple):
+    """Probabilities of a stretch of bases."""
+
+    start: int
+    """First base, 0-based."""
+    ids: Ids
+    """Bases of the stretch, (tile,)."""
+    probabilities: NDArray[np.float32]
+    """(tile, K)."""
+
+
+def predict_bases(
+    model: Any,
+    fetch: Fetch,
+    length: int,
+    opposite: NDArray[np.int64] | None = None,
+    tile_bp: int = TILE_BP,
+) -> Iterator[Tile]:
+    """Yield the probabilities of the labels of each base, from the first tile to the last.
+
+    Args:
+        model: a ConvNova model with a head for each base; its mode is restored after each tile.
+        fetch: gives the bases.
+        length: of the sequence in bp.
+        opposite: id of each label when the sequence is read from the other strand, (K,): probabilities are
+            then the mean of what is read from both strands; None reads the strand given.
+        tile_bp: bases of a tile, its halos not counted. It changes no result, only memory and time.
+    """
+    halo = model.config.receptive_field // 2
+    for start in range(0, length, tile_bp):
+        end = min(start + tile_bp, length)
+        first, last = max(0, start - halo), min(length, end + halo)
+        ids = fetch(first, last)
+        kept = slice(start - first, end - first)
+        probabilities = _probabilities(model, ids)[kept]
+        if opposite is not None:
+            other = _probabilities(model, reverse_complement(ids))[::-1, opposite][kept]
+            probabilities = np.float32(0.5) * (probabilities + other)
+        yield Tile(start, ids[kept], probabilities)
+
+
+@torch.no_grad()
+def _probabilities(model: Any, ids: Ids) -> NDArray[np.float32]:
+    """Return the probabilities of the labels of each base of a sequence read at once, (L, K)."""
+    with evaluating(model):
+        inputs = torch.from_numpy(ids).to(model.device).long().unsqueeze(0)
+        return model(input_ids=inputs).logits[0].float().softmax(-1).cpu().numpy()

@@ -1,0 +1,218 @@
+"""`convnova finetune --task gene-finding`: a genome and its genes to a model that labels each base."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from transformers import set_seed
+from transformers.trainer_callback import PrinterCallback
+
+from convnova.console import log_console, say
+from convnova.data.base_windows import BaseWindows, label_weights
+from convnova.data.gene_task import GeneTask, load_gene_task
+from convnova.errors import InputError, TerminatedError
+from convnova.inference.saved_genes import SavedGeneFinder
+from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.model.modeling_convnova import ConvNovaForTokenClassification
+from convnova.model.presets import growing_dilations, preset
+from convnova.training.arguments import (
+    quiet_libraries,
+    resolve_precision,
+    tracker_callbacks,
+    training_arguments,
+)
+from convnova.training.callbacks import ProgressReport, SaveByTheClock
+from convnova.training.checkpoints import remove_incomplete, sole_writer
+from convnova.training.gene_output import GeneResult, report_genes, test_genes, write_genes
+from convnova.training.gene_settings import GeneFindingSettings, GeneNetworkSettings
+from convnova.training.gene_trainer import GeneTrainer
+from convnova.training.learn import PRESET, SCRATCH
+from convnova.training.metrics import METRICS_NAME
+from convnova.training.record import file_checksum, keep_record, run_record
+from convnova.training.run_folder import is_main_process, open_run
+from convnova.training.weights import WEIGHTS_NAME, WeightsReport, load_pretrained, pretrained_config
+
+CHANGEABLE = (
+    *("annotation", "genome", "test_annotation", "test_genome", "intervals", "base_labels", "cache"),
+    *("output", "resume"),
+    *("training.log_steps", "training.save_minutes", "training.trackers", "training.workers"),
+)
+"""Settings that a resumed run may have changed: what the files hold is compared by checksum."""
+
+
+class Trained(NamedTuple):
+    """A gene finder, chosen on validation."""
+
+    trainer: GeneTrainer
+    weights: WeightsReport | None
+    """What was taken from the pretrained model; None from scratch."""
+
+
+def finetune_genes(settings: GeneFindingSettings, console: Console | None = None) -> GeneResult | None:
+    """Label the genome, train, choose on validation, and score once on test; all lands in the output folder.
+
+    Returns what was reached; None in other processes than the first, and for a run that was finished before.
+
+    Raises:
+        InputError: for files, labels, a model or an output folder that cannot be used.
+        TerminatedError: after SIGTERM, with a checkpoint saved.
+    """
+    console = (console or log_console()) if is_main_process() else Console(quiet=True)
+    quiet_libraries()
+    resolve_precision(settings.training.precision)
+    checksums = {f"{name}_checksum": file_checksum(path) for name, path in settings.files().items()}
+    checkpoint = open_run(settings.output, settings, settings.resume, checksums, CHANGEABLE)
+    if (settings.output / WEIGHTS_NAME).exists():
+        say(console, f"{settings.output}: this run is finished; its model is not trained again")
+        return None
+    with sole_writer(settings.output) if is_main_process() else nullcontext():
+        task = load_gene_task(settings, settings.labels, settings.training.seed)
+        trained = _train(settings, task, checkpoint, checksums, console)
+        if not is_main_process():
+            return None
+        choice = trained.trainer.choice
+        model = trained.trainer.accelerator.unwrap_model(trained.trainer.model, keep_fp32_wrapper=False)
+        model.load_state_dict(choice.weights)
+        saved = SavedGeneFinder(
+            settings.labels.label_set,
+            settings.labels.is_coding_only or settings.labels.label_set == "coding",
+            choice.selection,
+            settings.training.average_strands,
+        )
+        result = test_genes(model.eval(), saved, task, choice, trained.weights)
+        write_genes(settings, saved, model, task, result)
+        report_genes(console, settings.output, saved, result)
+        return result
+
+
+def gene_config(settings: GeneFindingSettings, labels: tuple[str, ...]) -> tuple[Path | None, ConvNovaConfig]:
+    """Return where weights come from, None for random ones, and the configuration of the model.
+
+    Raises:
+        InputError: for an unknown preset, a folder without model, or a change that it cannot have.
+    """
+    network, model = settings.network, settings.model
+    head = {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {name: index for index, name in enumerate(labels)},
+    }
+    if model.startswith(PRESET):
+        config = preset(model.removeprefix(PRESET), **network.changes(), **head)
+        return None, _grown(config, network)
+    fixed = [name for name in network.settled() if name not in ("dropout", "classifier_dropout")]
+    if fixed:
+        raise InputError(
+            f"{model}: the architecture of a folder is settled, so {fixed[0]} cannot be given; leave it out, "
+            "or start from a preset"
+        )
+    folder = Path(model.removeprefix(SCRATCH))
+    config = pretrained_config(folder, **network.changes(), **head)
+    return None if model.startswith(SCRATCH) else folder, config
+
+
+def _grown(config: ConvNovaConfig, network: GeneNetworkSettings) -> ConvNovaConfig:
+    """Return the configuration with the blocks and the receptive field that are wanted."""
+    if network.blocks is None and network.receptive_field_bp is None:
+        return config
+    field = network.receptive_field_bp or config.receptive_field
+    blocks = network.blocks or config.num_hidden_layers
+    config.dilations = growing_dilations(field, config.kernel_size, blocks)
+    return config
+
+
+def _train(
+    settings: GeneFindingSettings,
+    task: GeneTask,
+    checkpoint: str | None,
+    checksums: dict[str, str | None],
+    console: Console,
+) -> Trained:
+    """Train from the start or from a checkpoint."""
+    if is_main_process():
+        remove_incomplete(settings.output)
+    training, labels = settings.training, task.label_set.labels
+    pretrained, config = gene_config(settings, labels)
+    set_seed(training.seed)
+    model = ConvNovaForTokenClassification(config)
+    weights = None if pretrained is None else load_pretrained(model, pretrained)
+    if training.gradient_checkpointing:
+        model.activation_checkpointing_enable()
+    counts = task.parts["train"].counts(len(labels))
+    data = BaseWindows(
+        task.parts["train"],
+        task.label_set,
+        settings.windows,
+        config.receptive_field // 2 if settings.windows.context_bp is None else settings.windows.context_bp,
+        label_weights(counts, training.weighting_power) if training.weighting_power else None,
+        training.seed,
+        training.epochs,
+    )
+    _describe(console, settings, task, data, model, weights)
+    arguments = training_arguments(settings.output, training, len(data), has_validation=True)
+    clock = SaveByTheClock(training.save_minutes)
+    bp_per_step = training.batch_windows * settings.windows.window_bp
+    shown = {"eval_mcc": "MCC", "eval_f1": "F1", "eval_accuracy": "accuracy"}
+    progress = ProgressReport(settings.output / METRICS_NAME, bp_per_step, training.epochs, console, shown)
+    trainer = GeneTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=data,
+        callbacks=[progress, clock, *tracker_callbacks(settings.output, training.trackers)],
+        optimizer_settings=training.optimizer,
+        validation=task.parts["validation"],
+        label_set=task.label_set,
+        selection=training.selection,
+        weight_averaging=training.weight_averaging,
+        patience=training.patience,
+        both_strands=training.average_strands,
+    )
+    trainer.remove_callback(PrinterCallback)
+    if trainer.args.should_save:
+        facts: dict[str, Any] = dict(checksums)
+        facts |= {split: [str(region) for region in part.regions[:100]] for split, part in task.parts.items()}
+        facts |= {"notes": task.notes, "bases": dict(zip(labels, counts.tolist(), strict=True))}
+        network = {"parameters": model.num_parameters(), "receptive_field": config.receptive_field}
+        network |= {"dilations": config.dilations, "weights": None if weights is None else weights._asdict()}
+        resolved = {"precision": resolve_precision(training.precision), "context_bp": data.context}
+        keep_record(settings.output, run_record(settings, facts, network, resolved), checkpoint)
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    finally:
+        progress.close()
+        clock.close()
+    if clock.was_terminated:
+        raise TerminatedError(
+            f"stopped by SIGTERM at step {trainer.state.global_step} of {trainer.state.max_steps}, "
+            f"checkpoint saved in {settings.output}; go on with --resume"
+        )
+    return Trained(trainer, weights)
+
+
+def _describe(
+    console: Console,
+    settings: GeneFindingSettings,
+    task: GeneTask,
+    data: BaseWindows,
+    model: ConvNovaForTokenClassification,
+    weights: WeightsReport | None,
+) -> None:
+    """Print what was found in the files, and what will be done with it."""
+    for note in task.notes:
+        say(console, note)
+    for split, part in task.parts.items():
+        genes = f", {len(task.genes[split]):,} genes" if split in task.genes else ""
+        say(console, f"{split}: {len(part.regions):,} regions, {part.total_bp:,} bp{genes}")
+    names, counts = task.label_set.labels, task.parts["train"].counts(len(task.label_set.labels))
+    share = ", ".join(f"{name} {n:.2%}" for name, n in zip(names, counts / counts.sum(), strict=True))
+    say(console, f"labels ({task.label_set.name}) in train: {share}")
+    if weights is not None:
+        say(console, f"weights: {weights}")
+    config = model.config
+    say(
+        console,
+        f"{settings.model}: {model.num_parameters():,} parameters, {config.num_hidden_layers} blocks, "
+        f"receptive field {config.receptive_field:,} bp; an epoch is {data.windows_per_epoch:,} windows of "
+        f"{settings.windows.window_bp:,} bp with {data.context:,} bp of context on either side; "
+        f"{settings.training.epochs} epochs -> {settings.output}",
+    )
