@@ -202,13 +202,13 @@ def test_score_table_fits_80_columns():
 def test_cut_back_drops_later_and_torn_rows(tmp_path):
     path = tmp_path / "metrics.csv"
     for step in (5, 10, 15):
-        append_row(path, {"step": step, "loss": 1.0, "not a column": 0})
+        append_row(path, {"step": step, "loss": 1.0, "not a column": 0}, ["eval_loss"])
     with path.open("a") as file:
         file.write("1")  # killed in the middle of a row of step 15
     cut_back(path, 10)
     assert [row["step"] for row in metrics(tmp_path)] == ["5", "10"]
     cut_back(path, 0)
-    append_row(path, {"step": 5})
+    append_row(path, {"step": 5}, ["eval_loss"])
     assert [row["step"] for row in metrics(tmp_path)] == ["5"]
 
 

@@ -7,6 +7,7 @@ from convnova.evaluation.masked_lm import Summary
 from convnova.training.figures import write_learning_curve
 from convnova.training.metrics import append_row
 
+COLUMNS = ["eval_loss", "eval_bits_per_base"]
 TRAIN = [{"step": step, "epoch": step / 10, "loss": 1.39 - step / 1000} for step in (2, 4, 6)]
 VALIDATION = [
     {"step": step, "epoch": step / 10, "eval_loss": 1.35, "eval_bits_per_base": 1.95} for step in (5, 10)
@@ -27,7 +28,7 @@ SCORES = {
 def test_a_run_gets_its_learning_curve(tmp_path, rows, scores):
     matplotlib = pytest.importorskip("matplotlib")
     for row in rows:
-        append_row(tmp_path / "metrics.csv", row)
+        append_row(tmp_path / "metrics.csv", row, COLUMNS)
     if scores is not None:
         (tmp_path / "scores.json").write_text(json.dumps(scores))
     before = dict(matplotlib.rcParams)
@@ -46,7 +47,7 @@ def test_the_lines_are_labelled(tmp_path, monkeypatch):
         axes, "legend", lambda self, **kw: said.extend(self.get_legend_handles_labels()[1]) or legend(self)
     )
     for row in TRAIN + VALIDATION:
-        append_row(tmp_path / "metrics.csv", row)
+        append_row(tmp_path / "metrics.csv", row, COLUMNS)
     (tmp_path / "scores.json").write_text(json.dumps(SCORES))
     write_learning_curve(tmp_path)
     assert said == [
@@ -57,7 +58,7 @@ def test_the_lines_are_labelled(tmp_path, monkeypatch):
 
 def test_without_matplotlib_or_log_there_is_no_curve(tmp_path, monkeypatch):
     assert write_learning_curve(tmp_path) is None
-    append_row(tmp_path / "metrics.csv", TRAIN[0])
+    append_row(tmp_path / "metrics.csv", TRAIN[0], COLUMNS)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert write_learning_curve(tmp_path) is None
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]

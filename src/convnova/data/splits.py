@@ -1,9 +1,8 @@
 """Which parts of a genome are trained on, and which are held out for validation and for test."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
-from convnova.data.windows import WindowSettings
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import read_split_bed
@@ -13,7 +12,23 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.05
 
 
-def split_regions(genome: Genome, settings: WindowSettings) -> dict[Split, list[Interval]]:
+class HeldOut(Protocol):
+    """What of a genome is held out, as the settings of several commands say it."""
+
+    @property
+    def intervals(self) -> Path | None:
+        """BED file with a fourth column train, valid or test."""
+
+    @property
+    def validation_chromosomes(self) -> list[str]:
+        """Chromosomes for validation."""
+
+    @property
+    def test_chromosomes(self) -> list[str]:
+        """Chromosomes for test."""
+
+
+def split_regions(genome: Genome, settings: HeldOut) -> dict[Split, list[Interval]]:
     """Return the regions of each split; no base is in two of them.
 
     They are the rows of the interval file, or whole chromosomes. Where neither is given, about 5 % of the

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,18 +11,22 @@ from transformers import TrainingArguments
 from transformers.integrations import TensorBoardCallback
 from transformers.utils import logging as transformers_logging
 
-from convnova.data.splits import Split
-from convnova.data.windows import PretrainingWindows
 from convnova.errors import InputError
-from convnova.training.settings import PretrainSettings
+from convnova.training.settings import RunSettings
 
 KEPT_CHECKPOINTS = 2
 
 
 def training_arguments(
-    settings: PretrainSettings, data: dict[Split, PretrainingWindows]
+    output: Path, settings: RunSettings, windows: int, has_validation: bool
 ) -> TrainingArguments:
     """Return the settings in the words of the Transformers Trainer.
+
+    Args:
+        output: folder of the run.
+        settings: how to train.
+        windows: training windows in all, over all epochs.
+        has_validation: whether there is something to score on the way.
 
     Raises:
         InputError: for a batch that the processes cannot share, less than one batch, or a precision that this
@@ -34,16 +39,16 @@ def training_arguments(
             f"batch_windows {settings.batch_windows} is not a multiple of processes x accumulation_steps, "
             f"{processes} x {settings.accumulation_steps}"
         )
-    steps = len(data["train"]) // settings.batch_windows
+    steps = windows // settings.batch_windows
     if steps == 0:
         raise InputError(
-            f"{len(data['train'])} training windows in all do not fill one batch of "
+            f"{windows} training windows in all do not fill one batch of "
             f"{settings.batch_windows}; lower batch_windows or raise epochs"
         )
     precision = resolve_precision(settings.precision)
     has_gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
-        output_dir=str(settings.output),
+        output_dir=str(output),
         max_steps=steps,
         per_device_train_batch_size=per_pass,
         per_device_eval_batch_size=max(per_pass, 16),
@@ -60,7 +65,7 @@ def training_arguments(
         dataloader_num_workers=settings.workers,
         logging_steps=settings.log_steps,
         logging_nan_inf_filter=False,
-        eval_strategy="steps" if "validation" in data and settings.evaluations else "no",
+        eval_strategy="steps" if has_validation and settings.evaluations else "no",
         eval_steps=max(1, -(-steps // max(settings.evaluations, 1))),
         save_strategy="no",  # by the clock, see SaveByTheClock
         save_total_limit=KEPT_CHECKPOINTS,
@@ -101,19 +106,19 @@ def has_bf16_instructions() -> bool:
     return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
-def tracker_callbacks(settings: PretrainSettings) -> list[TensorBoardCallback]:
+def tracker_callbacks(output: Path, trackers: Sequence[str]) -> list[TensorBoardCallback]:
     """Return the TensorBoard writer, if one is wanted; the Trainer makes those of the other trackers.
 
     Raises:
         InputError: for a tracker that is not installed.
     """
-    for name in settings.trackers:
+    for name in trackers:
         if importlib.util.find_spec(name) is None:
             raise InputError(f"tracker {name} is not installed; install it with: pip install {name}")
-    if "tensorboard" not in settings.trackers:
+    if "tensorboard" not in trackers:
         return []
     callback = TensorBoardCallback()
-    callback.logging_dir = str(settings.output / "tensorboard")
+    callback.logging_dir = str(output / "tensorboard")
     return [callback]
 
 

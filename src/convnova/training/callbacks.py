@@ -53,8 +53,19 @@ class ProgressReport(TrainerCallback):
     The numbers of the Trainer's log get their epoch (of the data, not of the Trainer) and speed here.
     """
 
-    def __init__(self, csv_path: Path, bp_per_step: int, epochs: int, console: Console):
-        self.csv_path, self.epochs, self.console = csv_path, epochs, console
+    def __init__(
+        self, csv_path: Path, bp_per_step: int, epochs: int, console: Console, scores: dict[str, str]
+    ):
+        """Take where to report.
+
+        Args:
+            csv_path: metrics.csv.
+            bp_per_step: bases of a step, for the speed.
+            epochs: of the data in the run.
+            console: for people.
+            scores: keys of an evaluation in the Trainer's log and what people call each, in this order.
+        """
+        self.csv_path, self.epochs, self.console, self.scores = csv_path, epochs, console, scores
         self.speed = SpeedMeter(bp_per_step)
         self.last_loss = math.nan
         self.progress: Progress | None = None
@@ -106,15 +117,13 @@ class ProgressReport(TrainerCallback):
         if "loss" in logs:
             self.last_loss = logs["loss"]
             row["bp_per_second"] = round(self.speed.bp_per_second)
-        append_row(self.csv_path, row)
+        append_row(self.csv_path, row, ["eval_loss", *self.scores])
         self._print(epoch, state, logs)
 
     def _print(self, epoch: float, state: Any, logs: dict[str, float]) -> None:
         if "eval_loss" in logs:
-            line = (
-                f"epoch {epoch:.2f}: validation {logs['eval_bits_per_base']:.4f} bits per base, "
-                f"accuracy {logs['eval_accuracy']:.4f}"
-            )
+            values = ", ".join(f"{name} {logs[key]:.4f}" for key, name in self.scores.items())
+            line = f"epoch {epoch:.2f}: validation {values}"
         elif self.progress is None:
             bp_left = (state.max_steps - state.global_step) * self.speed.bp_per_step
             minutes_left = bp_left / max(self.speed.bp_per_second, 1) / 60

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 from convnova.evaluation.masked_lm import Summary
+from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import SCORES_NAME, read_scores
 
 P = ParamSpec("P")
@@ -36,7 +37,7 @@ def write_learning_curve(run: Path) -> Path | None:
 
     None, and no file, where matplotlib is not installed or the run has logged nothing.
     """
-    if importlib.util.find_spec("matplotlib") is None or not (run / "metrics.csv").exists():
+    if importlib.util.find_spec("matplotlib") is None or not (run / METRICS_NAME).exists():
         return None
     path = run / FIGURE_NAME
     path.write_bytes(learning_curve(run))
@@ -113,7 +114,7 @@ def png(figure: Any) -> bytes:
 
 def _curves(run: Path) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """Return (epoch, bits per base) of training and of validation."""
-    with (run / "metrics.csv").open(newline="") as file:
+    with (run / METRICS_NAME).open(newline="") as file:
         rows = list(csv.DictReader(file))
     train = [(float(row["epoch"]), float(row["loss"]) / math.log(2)) for row in rows if row["loss"]]
     return train, [

@@ -2,28 +2,26 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from convnova.writing import whole_file
 
-COLUMNS = (
-    "step",
-    "epoch",
-    "loss",
-    "grad_norm",
-    "learning_rate",
-    "bp_per_second",
-    "eval_loss",
-    "eval_bits_per_base",
-    "eval_accuracy",
-)
+METRICS_NAME = "metrics.csv"
+COLUMNS = ("step", "epoch", "loss", "grad_norm", "learning_rate", "bp_per_second")
 
 
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add one row, in one write; the header is written with the first. Other keys are left out."""
+def append_row(path: Path, row: dict[str, Any], scores: Sequence[str]) -> None:
+    """Add one row, in one write; the header is written with the first. Other keys are left out.
+
+    Args:
+        path: the file.
+        row: by column.
+        scores: columns of this kind of run, besides `COLUMNS`.
+    """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+    writer = csv.DictWriter(text, [*COLUMNS, *scores], extrasaction="ignore")
     if not path.exists():
         writer.writeheader()
     writer.writerow(row)

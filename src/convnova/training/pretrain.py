@@ -1,6 +1,5 @@
 """Pretraining: from a genome to a masked language model and its scores on held-out chromosomes."""
 
-import os
 from contextlib import nullcontext
 from typing import Any
 
@@ -8,7 +7,6 @@ import torch
 from rich.console import Console
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 from convnova.console import say
 from convnova.data.splits import SPLITS, Split, split_regions
@@ -25,18 +23,18 @@ from convnova.training.arguments import (
     training_arguments,
 )
 from convnova.training.callbacks import ProgressReport, SaveByTheClock
-from convnova.training.checkpoints import LOCK_NAME, check_finite, remove_incomplete, sole_writer, write_model
+from convnova.training.checkpoints import check_finite, remove_incomplete, sole_writer, write_model
 from convnova.training.figures import FIGURE_NAME, write_learning_curve
+from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import (
-    RECORD_NAME,
     SCORES_NAME,
-    check_same_run,
     file_checksum,
     keep_record,
     read_scores,
     run_record,
 )
 from convnova.training.report import describe_run, print_next_steps, print_scores
+from convnova.training.run_folder import is_main_process, open_run
 from convnova.training.settings import ModelSettings, PretrainSettings
 from convnova.training.trainer import PretrainingTrainer
 from convnova.training.weights import WEIGHTS_NAME
@@ -61,7 +59,7 @@ def pretrain(settings: PretrainSettings) -> list[Summary]:
         InputError: for wrong input, an output folder that holds another run, or a full disk.
         TerminatedError: after SIGTERM, with a checkpoint saved.
     """
-    console = Console(quiet=not _is_main_process())
+    console = Console(quiet=not is_main_process())
     quiet_libraries()
     model_config(settings.model)
     resolve_precision(settings.precision)
@@ -70,8 +68,8 @@ def pretrain(settings: PretrainSettings) -> list[Summary]:
         "genome_checksum": genome.checksum,
         "intervals_checksum": file_checksum(settings.windows.intervals),
     }
-    checkpoint = _prepare_output(settings, checksums)
-    with sole_writer(settings.output) if _is_main_process() else nullcontext():
+    checkpoint = open_run(settings.output, settings, settings.resume, checksums, CHANGEABLE)
+    with sole_writer(settings.output) if is_main_process() else nullcontext():
         return _pretrain(settings, genome, checkpoint, checksums, console)
 
 
@@ -90,7 +88,7 @@ def _pretrain(
         _train(settings, genome, regions, data, checkpoint, checksums, console)
     else:
         say(console, f"{settings.output}: this run is finished; its model is not trained again")
-    if not _is_main_process():
+    if not is_main_process():
         return []
     tables = _scores(settings, genome, regions, data)
     print_scores(console, tables, settings.masking.rate)
@@ -104,30 +102,6 @@ def _pretrain(
 def model_config(settings: ModelSettings) -> Any:
     """Return the ConvNovaConfig of a preset with the given changes."""
     return preset(settings.preset, **settings.changes())
-
-
-def _prepare_output(settings: PretrainSettings, checksums: dict[str, str | None]) -> str | None:
-    """Make the output folder, and return the checkpoint to go on from."""
-    output = settings.output
-    if (output / RECORD_NAME).exists():
-        if not settings.resume:
-            raise InputError(
-                f"{output} holds another run; go on with it by --resume, or choose another output folder"
-            )
-        check_same_run(output, settings, checksums, CHANGEABLE)
-        return get_last_checkpoint(output)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        is_empty = all(path.name in (LOCK_NAME, f"{RECORD_NAME}.incomplete") for path in output.iterdir())
-    except OSError as error:
-        raise InputError(
-            f"{output} cannot be used as output folder ({error.strerror}); choose another"
-        ) from None
-    if not is_empty:
-        raise InputError(f"{output} is not an empty folder, nor a run; choose another output folder")
-    if not os.access(output, os.W_OK):
-        raise InputError(f"{output} cannot be written to; choose another output folder")
-    return None
 
 
 def _windows(
@@ -164,9 +138,9 @@ def _train(
     console: Console,
 ) -> None:
     """Train from the start or from a checkpoint, and write the model into the output folder."""
-    if _is_main_process():
+    if is_main_process():
         remove_incomplete(settings.output)
-    arguments = training_arguments(settings, data)
+    arguments = training_arguments(settings.output, settings, len(data["train"]), "validation" in data)
     precision = resolve_precision(settings.precision)
     set_seed(settings.seed)
     model = ConvNovaForMaskedLM(model_config(settings.model))
@@ -177,13 +151,14 @@ def _train(
 
     clock = SaveByTheClock(settings.save_minutes)
     bp_per_step = settings.batch_windows * settings.windows.window_bp
-    progress = ProgressReport(settings.output / "metrics.csv", bp_per_step, settings.epochs, console)
+    scores = {"eval_bits_per_base": "bits per base", "eval_accuracy": "accuracy"}
+    progress = ProgressReport(settings.output / METRICS_NAME, bp_per_step, settings.epochs, console, scores)
     trainer = PretrainingTrainer(
         model=model,
         args=arguments,
         train_dataset=data["train"],
         eval_dataset=data.get("validation"),
-        callbacks=[progress, clock, *tracker_callbacks(settings)],
+        callbacks=[progress, clock, *tracker_callbacks(settings.output, settings.trackers)],
         optimizer_settings=settings.optimizer,
     )
     trainer.remove_callback(PrinterCallback)
@@ -244,7 +219,3 @@ def _model_facts(model: ConvNovaForMaskedLM) -> dict[str, Any]:
     )
     facts = {"parameters": model.num_parameters(), "receptive_field": model.config.receptive_field}
     return facts | {name: getattr(model.config, name) for name in shape}
-
-
-def _is_main_process() -> bool:
-    return int(os.environ.get("RANK", 0)) == 0

@@ -14,7 +14,7 @@ from convnova.errors import InputError
 TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 
 
-_UNCONFIGURED = ("preset", "receptive_field", "segment_bp")
+_UNCONFIGURED = ("preset", "receptive_field", "segment_bp", "blocks", "receptive_field_bp")
 """Settings of a network that ConvNovaConfig does not know by these names."""
 
 
@@ -86,20 +86,10 @@ class OptimizerSettings:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
 
 
-@dataclass(frozen=True)
-class PretrainSettings:
-    """Masked language modelling on a genome."""
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Training on windows of a genome, with checkpoints."""
 
-    genome: Path
-    """Genome as FASTA: plain, gzip or bgzip."""
-    output: Path
-    """Folder for the model, its checkpoints and its scores; must be new or empty, or hold a run to resume."""
-    model: ModelSettings = field(default_factory=ModelSettings)
-    """The network."""
-    windows: WindowSettings = field(default_factory=WindowSettings)
-    """What is read of the genome."""
-    masking: MaskingSettings = field(default_factory=MaskingSettings)
-    """What is hidden."""
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     """How the weights move."""
     epochs: int = 10
@@ -122,19 +112,13 @@ class PretrainSettings:
     """Minutes between two checkpoints; SIGTERM saves one at once."""
     evaluations: int = 10
     """Times that the validation part is scored during the run."""
-    evaluation_windows: int = 4096
-    """Most windows scored of the validation and of the test part, spread evenly."""
     trackers: list[str] = field(default_factory=lambda: ["tensorboard"])
     """Where to log besides metrics.csv: tensorboard, wandb, mlflow, trackio."""
     workers: int = 1
     """Processes that prepare windows."""
-    cache: Path | None = None
-    """Folder for the memory-mapped genome; default beside the FASTA."""
-    resume: bool = False
-    """Whether to go on from the last checkpoint in the output folder."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_windows", "accumulation_steps", "log_steps", "evaluation_windows"):
+        for name in ("epochs", "batch_windows", "accumulation_steps", "log_steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("seed", "save_minutes", "evaluations", "workers"):
@@ -144,3 +128,30 @@ class PretrainSettings:
             raise InputError(
                 f"trackers {', '.join(sorted(unknown))}: choose from {', '.join(TRACKERS)}, or none with []"
             )
+
+
+@dataclass(frozen=True)
+class PretrainSettings(RunSettings):
+    """Masked language modelling on a genome."""
+
+    genome: Path
+    """Genome as FASTA: plain, gzip or bgzip."""
+    output: Path
+    """Folder for the model, its checkpoints and its scores; must be new or empty, or hold a run to resume."""
+    model: ModelSettings = field(default_factory=ModelSettings)
+    """The network."""
+    windows: WindowSettings = field(default_factory=WindowSettings)
+    """What is read of the genome."""
+    masking: MaskingSettings = field(default_factory=MaskingSettings)
+    """What is hidden."""
+    evaluation_windows: int = 4096
+    """Most windows scored of the validation and of the test part, spread evenly."""
+    cache: Path | None = None
+    """Folder for the memory-mapped genome; default beside the FASTA."""
+    resume: bool = False
+    """Whether to go on from the last checkpoint in the output folder."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.evaluation_windows < 1:
+            raise InputError(f"evaluation_windows must be at least 1, got {self.evaluation_windows}")

@@ -1,7 +1,7 @@
-"""The Transformers Trainer, held to what a long pretraining run needs.
+"""The Transformers Trainer, held to what a long run over the bases of a genome needs.
 
 What differs from the Trainer's own ways: examples come in the order of the data set, which is itself a
-function of the seed; the loss is divided by the weight of predicted bases over all processes; the schedule
+function of the seed; the loss is divided by the weight of labelled bases over all processes; the schedule
 is the published one; a checkpoint appears whole or not at all; validation is scored base by base.
 """
 
@@ -23,8 +23,8 @@ from convnova.training.checkpoints import check_finite, flush_to_disk, staging_f
 from convnova.training.optimization import ScheduledTrainer
 
 
-class PretrainingTrainer(ScheduledTrainer):
-    """A Trainer for `PretrainingWindows`."""
+class GenomeTrainer(ScheduledTrainer):
+    """A Trainer for data sets that give a batch of windows at once, with `labels` for their bases."""
 
     control: Any
 
@@ -51,14 +51,43 @@ class PretrainingTrainer(ScheduledTrainer):
         return self.accelerator.prepare(loader)
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor:
-        """Return the weight of all predicted bases of this step, over its passes and over all processes."""
+        """Return the weight of all labelled bases of this step, over its passes and over all processes."""
         total = torch.zeros((), device=device)
         for batch in batch_samples:
             is_labelled = batch["labels"] != NO_LABEL
             weights = batch.get("loss_weights")
             total += (is_labelled if weights is None else weights * is_labelled).sum().to(device)
-        # A step without a predicted base has a loss of 0, not 0 / 0.
+        # A step without a labelled base has a loss of 0, not 0 / 0.
         return self.accelerator.reduce(total, "sum").clamp(min=torch.finfo(total.dtype).tiny)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint into a folder of another name, then rename it: readers see all of it or none."""
+        check_finite(self.model, self.state.global_step)
+        run, is_writer = Path(self.args.output_dir), self.args.should_save
+        name = f"checkpoint-{self.state.global_step}"
+        with staging_folder(run, name, is_writer) as staging:
+            self._checkpoint_parent = staging
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if is_writer:
+                self.save_more(staging / name)
+                flush_to_disk(staging / name)
+                shutil.rmtree(run / name, ignore_errors=True)
+                (staging / name).rename(run / name)
+        del self._checkpoint_parent
+        if is_writer:
+            rotate_checkpoints(output_dir=str(run), save_total_limit=self.args.save_total_limit)
+
+    def save_more(self, checkpoint: Path) -> None:
+        """Write into a checkpoint what this Trainer needs besides the Transformers Trainer's own state."""
+
+    def _get_output_dir(self, trial: Any) -> str:
+        """Return where `_save_checkpoint` of the Trainer puts the folder of a checkpoint."""
+        return str(getattr(self, "_checkpoint_parent", self.args.output_dir))
+
+
+class PretrainingTrainer(GenomeTrainer):
+    """A Trainer for `PretrainingWindows`."""
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Return and log the scores of the validation windows; every process computes the same."""
@@ -73,30 +102,9 @@ class PretrainingTrainer(ScheduledTrainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write a checkpoint into a folder of another name, then rename it: readers see all of it or none."""
-        check_finite(self.model, self.state.global_step)
-        run, is_writer = Path(self.args.output_dir), self.args.should_save
-        name = f"checkpoint-{self.state.global_step}"
-        with staging_folder(run, name, is_writer) as staging:
-            self._checkpoint_parent = staging
-            super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()
-            if is_writer:
-                flush_to_disk(staging / name)
-                shutil.rmtree(run / name, ignore_errors=True)
-                (staging / name).rename(run / name)
-        del self._checkpoint_parent
-        if is_writer:
-            rotate_checkpoints(output_dir=str(run), save_total_limit=self.args.save_total_limit)
-
-    def _get_output_dir(self, trial: Any) -> str:
-        """Return where `_save_checkpoint` of the Trainer puts the folder of a checkpoint."""
-        return str(getattr(self, "_checkpoint_parent", self.args.output_dir))
-
 
 def _as_tensors(batch: Any) -> dict[str, torch.Tensor]:
-    """Return the tensors of a batch of `PretrainingWindows`, which the loader gets whole."""
+    """Return the tensors of a batch of windows, which the loader gets whole."""
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
