@@ -9,9 +9,14 @@ from typing import Any
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to; what is there replaces `path` once nothing has failed."""
-    staging = path.with_name(path.name + ".incomplete")
+def whole_file(path: Path, ending: str = "") -> Iterator[Path]:
+    """Give a path to write to; what is there replaces `path` once nothing has failed.
+
+    Args:
+        path: the file.
+        ending: of the path to write to, for libraries that know a format by it.
+    """
+    staging = path.with_name(f"{path.name}.incomplete{ending}")
     try:
         yield staging
         with staging.open("r+b") as file:  # on the disk before it has the name, also when power fails

@@ -3,8 +3,10 @@
 L length in bp, n number of windows.
 """
 
+import hashlib
 import logging
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +37,8 @@ class Windows(NamedTuple):
 class Genome:
     """A FASTA file, read once, then answered from memory-mapped bytes.
 
-    Pickling sends a path, not the bases: a worker maps the same file.
+    Pickling sends a path, not the bases: a worker maps the same file. (Only the bases of a genome that is
+    held in memory are sent.)
     """
 
     path: Path
@@ -52,7 +55,7 @@ class Genome:
         self.was_cached = was_cached
         self.chromosome_sizes = store.sizes
         self.checksum = store.checksum
-        self._folder = store.folder
+        self._store = store
         self._codes = store.codes
         self._sizes = np.array(list(store.sizes.values()), dtype=np.int64)
         self._offsets = np.cumsum(self._sizes) - self._sizes
@@ -80,16 +83,41 @@ class Genome:
         logger.info("%s: store %s %s (%d bp)", path.name, store.folder, done, genome.total_bp)
         return genome
 
+    @classmethod
+    def of_sequences(cls, path: Path, sequences: Iterable[tuple[str, Ids]]) -> "Genome":
+        """Return a genome held in memory, for records that lie in a file of another kind.
+
+        Args:
+            path: the file, as errors name it.
+            sequences: name and ids, uint8 of shape (L,), of each record.
+
+        Raises:
+            InputError: when two records have one name, or there is none.
+        """
+        ids: dict[str, Ids] = {}
+        for name, record in sequences:
+            if name in ids:
+                raise InputError(f"{path}: two records are called {name!r}; rename one")
+            ids[name] = record
+        if not ids:
+            raise InputError(f"{path}: there is no sequence in it; give records with their sequences")
+        codes = np.concatenate(list(ids.values()))
+        checksum = f"sha256:{hashlib.sha256(codes.data).hexdigest()}"
+        sizes = {name: len(record) for name, record in ids.items()}
+        return cls(path, Store(None, sizes, checksum, codes), was_cached=False)
+
     @property
-    def folder(self) -> Path:
-        """Return where the store lies."""
-        return self._folder
+    def folder(self) -> Path | None:
+        """Return where the store lies; None for a genome that is held in memory."""
+        return self._store.folder
 
     def __repr__(self) -> str:
         return f"Genome({str(self.path)!r}, {len(self.chromosome_sizes)} chromosomes, {self.total_bp} bp)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self._folder, self.checksum)
+        if self._store.folder is None:
+            return Genome, (self.path, self._store, self.was_cached)
+        return _reopen, (self.path, self._store.folder, self.checksum)
 
     @property
     def total_bp(self) -> int:

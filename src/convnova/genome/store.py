@@ -37,13 +37,14 @@ SOFT_MASKED = 8
 class Store(NamedTuple):
     """An opened store."""
 
-    folder: Path
+    folder: Path | None
+    """None for one that is held in memory."""
     sizes: dict[str, int]
     """Length in bp of each chromosome, in the order of the file."""
     checksum: str
     """``sha256:`` and the digest of the stored bytes."""
     codes: NDArray[np.uint8]
-    """Stored bytes of all chromosomes end to end, memory-mapped, read-only, shape (total bp,)."""
+    """Stored bytes of all chromosomes end to end, read-only, shape (total bp,)."""
 
 
 def open_store(fasta: Path, cache: Path | None = None) -> tuple[Store, bool]:
