@@ -11,7 +11,7 @@ def labels(*parts):
 
 BEND = labels("exon", "donor", "intron", "acceptor")
 CODING = labels("CDS", "UTR", "donor", "intron", "acceptor")
-FRAME = labels("CDS0", "CDS1", "CDS2", "donor", "intron", "acceptor")
+FRAME = labels("codon0", "codon1", "codon2", "donor", "intron", "acceptor")
 COLUMNS = {
     "without codon positions": (BEND, [0, 0, 0, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8]),
     "with untranslated regions": (CODING, [0, 0, 0, 2, 3, 4, 5, 5, 5, 7, 8, 9, (1, 6, 10)]),
@@ -43,7 +43,7 @@ def test_what_is_impossible_is_bounded():
 BAD = [
     (BEND[:-1], "leave a class without one; give exon"),
     (BEND[1:], "leave a class without one"),
-    (["gap+", *BEND[1:]], r"label 'gap\+' has no place in a gene; known are intergenic, .* CDS0"),
+    (["gap+", *BEND[1:]], r"label 'gap\+' has no place in a gene; known are intergenic, .* codon0"),
     (["exon", *BEND[1:]], "label 'exon' has no place"),
 ]
 

@@ -1,5 +1,6 @@
 """The command line: each command is a function of the package, its settings are the flags."""
 
+import argparse
 import re
 import sys
 from argparse import RawDescriptionHelpFormatter
@@ -10,6 +11,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
 from convnova.benchmark.settings import BenchmarkSettings
@@ -21,7 +23,9 @@ from convnova.data.catalogue.settings import (
 )
 from convnova.demo.settings import DemoSettings
 from convnova.errors import InputError, TerminatedError
+from convnova.inference.annotate_settings import AnnotateSettings
 from convnova.inference.settings import ClassifySettings, EvaluateSettings
+from convnova.training.gene_settings import GeneFindingSettings
 from convnova.training.settings import PretrainSettings
 from convnova.training.task_settings import FinetuneTaskSettings
 
@@ -33,6 +37,8 @@ From a genome to a model, from labelled sequences to a test score, beside the pu
   convnova pretrain --genome sacCer3.fa.gz --output runs/yeast       your genome, published settings
   convnova finetune --train train.csv --test test.csv --model runs/yeast --output runs/task
   convnova classify --model runs/task --input new.fa --output new.csv
+  convnova finetune --task gene-finding --genome g.fa --annotation g.gff3 --output runs/genes
+  convnova annotate --genome new.fa --model runs/genes --output genes.gff3
   convnova benchmark --suite gue --data data --model preset:nt --output runs/gue
 
 `convnova COMMAND --help` explains the settings of a command; `--print_config` prints them all as a recipe,
@@ -136,6 +142,11 @@ COMMANDS = {
         "training.finetune_task:finetune_task",
         "; the same command begins anew (a search goes on with its next trial)",
     ),
+    "annotate": Command(
+        "find the genes of a genome with a fine-tuned gene finder: GFF3, and tracks of probabilities",
+        AnnotateSettings,
+        "inference.annotate:annotate",
+    ),
     "evaluate": Command(
         "score a fine-tuned model on labelled sequences", EvaluateSettings, "inference.classify:evaluate"
     ),
@@ -149,6 +160,16 @@ COMMANDS = {
         "; the same command goes on with the jobs that are missing",
     ),
 }
+TASKS = {
+    "sequences": COMMANDS["finetune"],
+    "gene-finding": Command(
+        "train a model that labels each base of a genome by its genes, and score it once on test",
+        GeneFindingSettings,
+        "training.gene_finding:finetune_genes",
+        "; --resume goes on from the last checkpoint, if there is one",
+    ),
+}
+"""What `convnova finetune` learns, by --task."""
 DATA = {
     "list": Command(
         "the suites of the catalogue, or the tasks of one", ListSettings, "data.catalogue.commands:list_data"
@@ -171,13 +192,17 @@ DATA = {
 }
 
 
-def build_parser() -> ArgumentParser:
-    """Return the parser of all commands."""
+def build_parser(task: str = "sequences") -> ArgumentParser:
+    """Return the parser of all commands.
+
+    Args:
+        task: what `convnova finetune` learns, a key of `TASKS`.
+    """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = _Parser(prog="convnova", description=DESCRIPTION, formatter_class=_HelpAsWritten)
     parser.add_argument("--version", action="version", version=f"convnova {metadata.version('convnova')}")
     subparsers = parser.add_subcommands(dest="command", required=True)
-    _add_commands(subparsers, COMMANDS)
+    _add_commands(subparsers, COMMANDS | {"finetune": TASKS[task]})
     data = _Parser(description="public data sets")
     subparsers.add_subcommand("data", data, help="public data sets: list, fetch, prepare, check")
     _add_commands(data.add_subcommands(dest="action", required=True), DATA)
@@ -196,15 +221,15 @@ def _add_commands(subparsers: Any, commands: dict[str, Command]) -> None:
         _add_settings(parser, command.settings)
 
 
-def _run(chosen: Namespace) -> None:
-    """Run the command that was chosen."""
+def _run(chosen: Namespace, task: str) -> None:
+    """Run the command that was chosen; `task` is that of finetune."""
     arguments = chosen[chosen.command]
     if chosen.command == "convert":
         _run_convert(arguments)
     elif chosen.command == "data":
         DATA[arguments.action].run(arguments[arguments.action])
     else:
-        COMMANDS[chosen.command].run(arguments)
+        (COMMANDS | {"finetune": TASKS[task]})[chosen.command].run(arguments)
 
 
 def _with_underscores(argument: str) -> str:
@@ -215,13 +240,37 @@ def _with_underscores(argument: str) -> str:
     return f"--{flag[2:].replace('-', '_')}{equals}{value}"
 
 
+def _task(given: list[str]) -> str:
+    """Return what `convnova finetune` shall learn: --task, or `task` of its recipe."""
+    flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    flags.add_argument("--task")
+    flags.add_argument("--config", action="append", default=[])
+    found, _ = flags.parse_known_args(given)
+    tasks = [found.task, *(_task_of_recipe(Path(path)) for path in reversed(found.config)), "sequences"]
+    task = next(task for task in tasks if task is not None)
+    if task not in TASKS:
+        raise InputError(f"there is no task {task!r} to fine-tune for; choose one of {', '.join(TASKS)}")
+    return task
+
+
+def _task_of_recipe(path: Path) -> str | None:
+    """Return the task of a recipe; None where it names none, or cannot be read, which the parser tells."""
+    try:
+        recipe = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return recipe.get("task") if isinstance(recipe, dict) else None
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for bad input, 130 after Ctrl-C, 143 after SIGTERM."""
-    parser = build_parser()
     given = [_with_underscores(argument) for argument in (sys.argv[1:] if arguments is None else arguments)]
     command = COMMANDS.get(given[0]) if given else None
     try:
-        _run(parser.instantiate(parser.parse_args(given)))
+        task = _task(given) if given[:1] == ["finetune"] else "sequences"
+        command = TASKS[task] if given[:1] == ["finetune"] else command
+        parser = build_parser(task)
+        _run(parser.instantiate(parser.parse_args(given)), task)
     except InputError as error:
         return _end(_with_flags(str(error), command), EXIT_BAD_INPUT)
     except OSError as error:  # a full disk, a folder that may not be written, a path that is not there

@@ -72,6 +72,32 @@ def load_task_model(folder: Path) -> TaskModel:
     Raises:
         InputError: when the folder holds none, or a model with another head.
     """
+    content = read_record(folder, "sequences", "evaluate or classify")
+    try:
+        scheme = LabelScheme.from_dict(content.pop("scheme"))
+        task = SavedTask(scheme, **content)
+    except (ValueError, KeyError, TypeError):
+        raise _unreadable(folder) from None
+    model = load_strictly(ConvNovaForSequenceClassification, folder)
+    if model.config.num_labels != scheme.num_labels:
+        raise InputError(
+            f"{folder}: the model has {model.config.num_labels} outputs and {TASK_NAME} "
+            f"{scheme.num_labels}; they are not of one run: fine-tune again"
+        )
+    return TaskModel(model, task)
+
+
+def read_record(folder: Path, task: str, use: str) -> dict[str, Any]:
+    """Return what `task.json` says of a task, but for its kind.
+
+    Args:
+        folder: of the model.
+        task: the kind of task that is wanted, as `convnova finetune --task` has it.
+        use: what it is wanted for, as an error says it.
+
+    Raises:
+        InputError: when there is no such record, or it is of another kind of task.
+    """
     path = folder / TASK_NAME
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; give one that `convnova finetune` wrote")
@@ -83,16 +109,31 @@ def load_task_model(folder: Path) -> TaskModel:
         )
     try:
         content = json.loads(path.read_text())
-        scheme = LabelScheme.from_dict(content.pop("scheme"))
-        task = SavedTask(scheme, **content)
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: it cannot be read as the record of a task; fine-tune again") from None
+        found = content.pop("task", "sequences")
+    except (ValueError, AttributeError):
+        raise _unreadable(folder) from None
+    if found != task:
+        raise InputError(
+            f"{folder}: its model was made for {found}, and to {use} it takes one for {task}; "
+            f"give a folder that `convnova finetune --task {task}` wrote"
+        )
+    return content
+
+
+def _unreadable(folder: Path) -> InputError:
+    return InputError(f"{folder / TASK_NAME}: it cannot be read as the record of a task; fine-tune again")
+
+
+def load_strictly(kind: Any, folder: Path) -> Any:
+    """Return a model of a class from its folder.
+
+    Raises:
+        InputError: when it cannot be loaded, or a tensor is missing or left over.
+    """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        model, loading = ConvNovaForSequenceClassification.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True
-        )
+        model, loading = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"{folder}: its model cannot be loaded ({str(error).splitlines()[0]}); fine-tune again"
@@ -104,12 +145,7 @@ def load_task_model(folder: Path) -> TaskModel:
             f"{folder}: config.json and the weights are not of one model ({len(unexplained)} tensors are "
             f"missing or too many, the first {unexplained[0]}); put back the config.json that belongs to them"
         )
-    if model.config.num_labels != scheme.num_labels:
-        raise InputError(
-            f"{folder}: the model has {model.config.num_labels} outputs and {TASK_NAME} "
-            f"{scheme.num_labels}; they are not of one run: fine-tune again"
-        )
-    return TaskModel(model.eval(), task)
+    return model.eval()
 
 
 def _architecture(folder: Path) -> str:

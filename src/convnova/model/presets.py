@@ -1,4 +1,4 @@
-"""The published architectures by name."""
+"""The published architectures by name, and one for labels of single bases."""
 
 from typing import Any
 
@@ -13,6 +13,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     "nt": {"hidden_size": 128, "kernel_size": 9, "mlp_expansion": 2, "use_ffn": False},
     "genomic-benchmarks": _GENOMIC_BENCHMARKS,
     "genomic-benchmarks-386k": _GENOMIC_BENCHMARKS | {"use_final_conv": True},
+    # Eight blocks that grow to a receptive field of 4 kb: growing_dilations(4000, 9, 8).
+    "gene-finding": {
+        "hidden_size": 64,
+        "kernel_size": 9,
+        "mlp_expansion": 2,
+        "use_ffn": False,
+        "dilations": (1, 2, 5, 11, 25, 55, 124, 276),
+    },
 }
 
 
@@ -38,3 +46,20 @@ def dilations_of_field(receptive_field_bp: int, kernel_size: int, blocks: int) -
     }
     nearest = min(fields, key=lambda base: abs(fields[base] - receptive_field_bp))
     return released_dilations(blocks, nearest)
+
+
+def growing_dilations(receptive_field_bp: int, kernel_size: int, blocks: int) -> tuple[int, ...]:
+    """Return dilations 1, r, r^2, ... (rounded, r of at least 1) with about the wanted receptive field.
+
+    Work and memory depend on the number of blocks alone, so a wide field costs no more than a narrow one.
+    """
+    wanted = (receptive_field_bp - STEM_KERNEL_SIZE) / (kernel_size - 1)  # sum of the dilations
+    low, high = 1.0, max(2.0, wanted)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(_powers(middle, blocks)) < wanted else (low, middle)
+    return _powers(high, blocks)
+
+
+def _powers(ratio: float, blocks: int) -> tuple[int, ...]:
+    return tuple(round(ratio**block) for block in range(blocks))

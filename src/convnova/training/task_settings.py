@@ -39,6 +39,8 @@ class FinetuneTaskSettings:
     a folder of one file a sequence or a class, or class=file,class=file; plain or gzip."""
     output: Path
     """Folder for the model and its scores; must be new or empty."""
+    task: Literal["sequences"] = "sequences"
+    """What is learned: labels of whole sequences here; --task gene-finding for labels of bases."""
     model: str = "preset:nt"
     """What to start from: the folder of a pretrained model, preset:NAME for random weights (pretraining, nt,
     genomic-benchmarks, genomic-benchmarks-386k), or scratch:FOLDER for a model's architecture alone."""

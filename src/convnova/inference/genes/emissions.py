@@ -25,9 +25,9 @@ With -infinity for a base, no sum over a chromosome could be taken."""
 _COLUMNS = {
     "exon": (0, 1, 2),
     "CDS": (0, 1, 2),
-    "CDS0": (0,),
-    "CDS1": (1,),
-    "CDS2": (2,),
+    "codon0": (0,),
+    "codon1": (1,),
+    "codon2": (2,),
     "donor": (DONOR,),
     "intron": (INTRON,),
     "acceptor": (ACCEPTOR,),
@@ -45,7 +45,7 @@ def emissions(log_probabilities: NDArray[np.floating], labels: Sequence[str]) ->
     Args:
         log_probabilities: natural logarithms, (L, K).
         labels: name of each column: ``intergenic``, and with ``+`` or ``-`` behind it ``exon``, ``CDS``, or
-            ``CDS0`` to ``CDS2`` by codon position; ``donor``, ``intron``, ``acceptor``, ``UTR``.
+            ``codon0`` to ``codon2`` by codon position; ``donor``, ``intron``, ``acceptor``, ``UTR``.
 
     Raises:
         InputError: for another label, a class that no label is for, or a shape that does not fit.

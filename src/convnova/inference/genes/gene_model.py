@@ -1,6 +1,6 @@
 """What the decoder finds: one gene with the exons that it codes in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from convnova.genome.interval import Interval
 
@@ -31,3 +31,7 @@ class GeneModel:
     def end(self) -> int:
         """One past the last coding base."""
         return self.coding_exons[-1].end
+
+    def shift(self, bp: int) -> "GeneModel":
+        """Return the gene moved by ``bp`` towards larger coordinates."""
+        return replace(self, coding_exons=tuple(exon.shift(bp) for exon in self.coding_exons))
