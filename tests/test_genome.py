@@ -201,3 +201,30 @@ def test_the_real_yeast_genome_has_its_known_sizes(tmp_path):
     assert genome.chromosome_sizes["chrI"] == 230_218
     # Telomeres of chromosome I: TG1-3 repeats, as C1-3A on the left end.
     assert decode(genome.fetch(Interval("chrI", 0, 10))) == "CCACACCACA"
+
+
+@pytest.mark.parametrize(
+    ("own", "names", "expected"),
+    [
+        (["chrI", "chrII"], ["chrI", "chrII"], ["chrI", "chrII"]),
+        (["chrI", "chrII"], ["chr1", "2"], ["chrI", "chrII"]),
+        (["1", "2"], ["chr1", "chr2", "chr3"], ["1", "2", None]),
+        (["chr1", "chrX"], ["1", "X"], ["chr1", "chrX"]),
+        (["I", "II", "chrM"], ["chr1", "chr2", "chrM"], ["I", "II", "chrM"]),
+        (["chr1", "chr10"], ["chr1", "chrX"], ["chr1", None]),  # X is not 10 beside a 1
+        (["chr1", "chr10"], ["chr10", "chrX"], ["chr10", None]),
+        (["chr1", "chr2"], ["1", "chr1"], [None, "chr1"]),  # two names would become one
+        (["chrI"], ["1", "chr1"], [None, None]),
+        (["chrI"], ["chrUn"], [None]),
+    ],
+)
+def test_own_names_of_chromosomes(tmp_path, own, names, expected):
+    path = tmp_path / "x.fa"
+    path.write_text("".join(f">{name}\nACGT\n" for name in own))
+    assert list(Genome.open(path).own_names(names).values()) == expected
+
+
+def test_a_window_by_number_is_what_fetch_gives(genome):
+    for index, name in enumerate(genome.chromosome_sizes):
+        for start, end in ((0, 3), (-2, 2), (1, 400)):
+            assert np.array_equal(genome.window(index, start, end), genome.fetch(Interval(name, start, end)))

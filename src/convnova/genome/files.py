@@ -41,6 +41,15 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 
 @contextmanager
+def at_place(place: str) -> Iterator[None]:
+    """Put where it is before the message of an `InputError`: ``x.bed, line 7``."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+
+
+@contextmanager
 def open_text(path: Path, kind: str) -> Iterator[TextIO]:
     """Open a plain or gzip file of UTF-8 text; LF, CRLF and CR end a line, mixed too, and read as LF."""
     with reading(path, kind):

@@ -165,6 +165,10 @@ class Genome:
         ids = codes & _ID_BITS
         return complement(ids[::-1]) if interval.strand == "-" else ids
 
+    def window(self, chromosome: int, start: int, end: int) -> Ids:
+        """Return the ids of a stretch of a chromosome by its number, N beyond its ends: a fast `fetch`."""
+        return self._slice(chromosome, start, end) & _ID_BITS
+
     def fetch_soft_mask(self, interval: Interval) -> NDArray[np.bool_]:
         """Return where an interval is soft-masked, bool of shape (width,), in the same order as `fetch`."""
         codes = self._slice(self.index_of(interval.chromosome), interval.start, interval.end)

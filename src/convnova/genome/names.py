@@ -6,6 +6,7 @@
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 _PREFIX = re.compile("^chr_?", re.IGNORECASE)
@@ -13,42 +14,58 @@ _MITOCHONDRION = ("m", "mt", "mito")
 _ROMAN_ONES = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
 _ARABIC_OF = {"X" * (number // 10) + _ROMAN_ONES[number % 10]: str(number) for number in range(1, 40)}
 
+Keys = dict[str, str]
+"""What each name is compared by."""
+
+
+def match_each(names: Iterable[str], known: Collection[str]) -> dict[str, str | None]:
+    """Return the known name of each name; None for one that has none, or that two names would have.
+
+    One rule serves all names, that which finds the most, the first of these: as they are; whatever stands for
+    ``chr`` left out; Roman numerals read as numbers, on a side that has no others. So X is not taken for a
+    Roman ten beside a chromosome 1.
+    """
+    names = list(dict.fromkeys(names))
+    found: list[dict[str, str | None]] = []
+    for rule in _RULES:
+        by_key, keys = _by_key(rule(known)), rule(names)
+        uses = Counter(keys.values())
+        found.append({name: by_key.get(key) if uses[key] == 1 else None for name, key in keys.items()})
+    return max(found, key=lambda each: sum(other is not None for other in each.values()))
+
 
 def match_names(names: Iterable[str], known: Collection[str]) -> dict[str, str] | None:
-    """Return the known name of each name; None where one has none, or two have the same.
-
-    One rule serves all names, the first of these: as they are, whatever stands for ``chr`` left out, and
-    numerals read as numbers. So X is not taken for a Roman ten beside a chromosome 10.
-    """
-    names = list(names)
-    for rule in (str, _stem, _number):
-        by_key = _by_key(known, rule)
-        keys = [rule(name) for name in names]
-        if all(key in by_key for key in keys) and len(set(keys)) == len(keys):
-            return {name: by_key[key] for name, key in zip(names, keys, strict=True)}
-    return None
+    """Return the known name of each name; None where `match_each` finds none for one of them."""
+    found = match_each(names, known)
+    own = {name: other for name, other in found.items() if other is not None}
+    return own if len(own) == len(found) else None
 
 
 def similar_name(name: str, known: Collection[str]) -> str | None:
     """Return the known name that most likely means the same chromosome, if there is one."""
-    found = (_by_key(known, rule).get(rule(name)) for rule in (_stem, _number))
-    return next((other for other in found if other is not None), None)
+    return match_each([name], known)[name]
 
 
-def _by_key(known: Collection[str], rule: Callable[[str], str]) -> dict[str, str]:
-    """Return the known names by their keys, without those keys that two of them share."""
-    by_key: dict[str, str] = {}
-    shared = set()
-    for name in known:
-        if by_key.setdefault(key := rule(name), name) != name:
-            shared.add(key)
-    return {key: name for key, name in by_key.items() if key not in shared}
+def _by_key(keys: Keys) -> dict[str, str]:
+    """Return the names by their keys, without those keys that two of them share."""
+    uses = Counter(keys.values())
+    return {key: name for name, key in keys.items() if uses[key] == 1}
 
 
-def _stem(name: str) -> str:
-    stem = _PREFIX.sub("", name)
-    return "M" if stem.lower() in _MITOCHONDRION else stem
+def _same(names: Iterable[str]) -> Keys:
+    return {name: name for name in names}
 
 
-def _number(name: str) -> str:
-    return _ARABIC_OF.get(stem := _stem(name), stem)
+def _stems(names: Iterable[str]) -> Keys:
+    stems = {name: _PREFIX.sub("", name) for name in names}
+    return {name: "M" if stem.lower() in _MITOCHONDRION else stem for name, stem in stems.items()}
+
+
+def _numbers(names: Iterable[str]) -> Keys:
+    stems = _stems(names)
+    if any(stem.isdecimal() for stem in stems.values()):
+        return stems
+    return {name: _ARABIC_OF.get(stem, stem) for name, stem in stems.items()}
+
+
+_RULES: tuple[Callable[[Iterable[str]], Keys], ...] = (_same, _stems, _numbers)
