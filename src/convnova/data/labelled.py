@@ -4,9 +4,9 @@ n sequences, L length in bp, B batch.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,37 @@ from convnova.data.duplicates import same_sequence_groups
 from convnova.data.packed import PackedSequences
 from convnova.errors import InputError
 from convnova.sequence import Ids, N
+
+
+class Sequences(Protocol):
+    """n sequences, in memory or read when they are asked for."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Length of each in bp, (n,)."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Ids]: ...
+    def __getitem__(self, index: int, /) -> Ids: ...
+
+
+class LabelledPart(Protocol):
+    """What a model is trained or scored on: a map-style data set of (ids, label), and each of both alone."""
+
+    @property
+    def ids(self) -> Sequences:
+        """Ids of each sequence."""
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Labels of all sequences, as `LabelledSequences` has them."""
+
+    @property
+    def label_totals(self) -> NDArray[np.float64]:
+        """Sum of each independent label or value over the sequences, (K,)."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> tuple[Ids, Any]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +81,11 @@ class LabelledSequences:
     def class_counts(self) -> NDArray[np.int64]:
         """Number of sequences of each class."""
         return np.bincount(self.labels)
+
+    @property
+    def label_totals(self) -> NDArray[np.float64]:
+        """Sum of each independent label or value over the sequences, (K,)."""
+        return self.labels.reshape(len(self), -1).sum(axis=0, dtype=np.float64)
 
     def take(self, indices: NDArray[np.integer] | NDArray[np.bool_]) -> "LabelledSequences":
         """Return the sequences at some indices, in their order, or where a mask (n,) is true."""

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convnova.data.labelled import pad
-from convnova.data.packed import PackedSequences
+from convnova.data.labelled import Sequences, pad
 from convnova.evaluation.mode import evaluating
 from convnova.model.modeling_convnova import pool
 from convnova.sequence import Ids, reverse_complement
@@ -21,7 +20,7 @@ BATCH_BASES = 2**16
 
 
 def predict(
-    model: Any, sequences: PackedSequences, both_strands: bool = False, batch_bases: int = BATCH_BASES
+    model: Any, sequences: Sequences, both_strands: bool = False, batch_bases: int = BATCH_BASES
 ) -> NDArray[np.float32]:
     """Return the prediction of a sequence model for each sequence, (n, K); the model's mode is restored.
 
@@ -47,7 +46,7 @@ def predict(
 
 
 def pooled_embeddings(
-    model: Any, sequences: PackedSequences, both_strands: bool = False, batch_bases: int = BATCH_BASES
+    model: Any, sequences: Sequences, both_strands: bool = False, batch_bases: int = BATCH_BASES
 ) -> NDArray[np.float32]:
     """Return what a sequence model's head reads of each sequence, (n, `config.pooled_size`).
 
@@ -66,7 +65,7 @@ def _by_batch(
     model: Any,
     run: Callable[[dict[str, Tensor]], Tensor],
     width: int,
-    sequences: PackedSequences,
+    sequences: Sequences,
     both_strands: bool,
     batch_bases: int,
 ) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from transformers import set_seed
 
-from convnova.data.labelled import LabelledSequences
+from convnova.data.labelled import LabelledPart
 from convnova.errors import InputError
 from convnova.evaluation.scores import METRICS, SELECTION
 from convnova.model.configuration_convnova import ConvNovaConfig
@@ -48,8 +48,8 @@ class Finetuned(NamedTuple):
 def finetune(
     pretrained: Path | None,
     config: ConvNovaConfig,
-    train: LabelledSequences,
-    validation: LabelledSequences,
+    train: LabelledPart,
+    validation: LabelledPart,
     settings: FinetuneSettings,
     console: Console | None = None,
 ) -> Finetuned:
@@ -119,11 +119,15 @@ def _check_regularisation(settings: FinetuneSettings, problem_type: str) -> None
     """Check that nothing is asked for that would be left out without a word."""
     if settings.label_smoothing and problem_type != "single_label_classification":
         raise InputError("label_smoothing is for one class a sequence; leave it out for other labels")
-    if settings.method == "logistic-regression" and (settings.mixup or settings.label_smoothing):
-        raise InputError("a regression on embeddings has no mixup and no label_smoothing; leave them out")
+    if settings.label_weighting != "none" and problem_type != "multi_label_classification":
+        raise InputError("label_weighting is for independent labels; leave it out for classes and values")
+    if settings.method == "logistic-regression":
+        for name in ("mixup", "label_smoothing", "label_weighting"):
+            if getattr(settings, name) not in (0, "none"):
+                raise InputError(f"a regression on embeddings has no {name}; leave it out")
 
 
-def _check_labels(part: LabelledSequences, config: ConvNovaConfig, name: str) -> None:
+def _check_labels(part: LabelledPart, config: ConvNovaConfig, name: str) -> None:
     if config.problem_type != "single_label_classification":
         return
     low, high = int(np.min(part.labels)), int(np.max(part.labels))

@@ -35,6 +35,9 @@ class FinetuneSettings:
     instance; 0 mixes none."""
     label_smoothing: float = 0.0
     """Share of each class label given to all classes alike."""
+    label_weighting: Literal["none", "balanced", "sqrt"] = "none"
+    """How much more a positive of an independent label weighs in the loss than a negative: as much; so much
+    that both weigh the same in sum over the training sequences; or the square root of that."""
     epochs: int = 20
     """Passes over the training sequences."""
     most_steps: int | None = None

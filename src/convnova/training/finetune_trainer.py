@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from transformers import TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from convnova.data.augmentation import AugmentedBatches
-from convnova.data.labelled import LabelledSequences
+from convnova.data.labelled import LabelledPart
 from convnova.errors import InputError
 from convnova.evaluation.scores import score
 from convnova.inference.predict import predict
@@ -24,6 +25,7 @@ from convnova.training.averaging import WeightAverage
 from convnova.training.choice import Choice, EvaluateAtTheEnd, Evaluation, last_loss
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.label_scale import LabelScale
+from convnova.training.label_weights import positive_weights
 from convnova.training.mixup import mix
 from convnova.training.optimization import ScheduledTrainer
 
@@ -40,8 +42,8 @@ class FinetuneTrainer(ScheduledTrainer):
         self,
         settings: FinetuneSettings,
         selection: str,
-        train: LabelledSequences,
-        validation: LabelledSequences,
+        train: LabelledPart,
+        validation: LabelledPart,
         **kwargs: Any,
     ):
         super().__init__(
@@ -71,23 +73,34 @@ class FinetuneTrainer(ScheduledTrainer):
         self.settings, self.optimizer_settings = settings, settings.optimizer
         self.data_collator = AugmentedBatches(settings.augmentation, seed)
         self.rng = np.random.default_rng((seed, 2))
+        self.positive_weights = None
+        if settings.label_weighting != "none":
+            weights = positive_weights(self.train_dataset, settings.label_weighting)
+            self.positive_weights = torch.from_numpy(weights).to(self.args.device)
         if self.average is not None:
             self.average.decay = settings.weight_averaging
         self.choice = Choice(self.selection)
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
-        """Return the model's loss, of mixtures and with label smoothing where these are wanted."""
-        labels, smoothing = inputs.pop("labels"), self.settings.label_smoothing
-        problem, mixed = self.model.config.problem_type, None
+        """Return the model's loss, of mixtures where these are wanted."""
+        labels, mixed = inputs.pop("labels"), None
         if self.settings.mixup:
             mixed = mix(inputs, self.settings.mixup, self.rng)
             inputs = mixed.inputs
         outputs = model(**inputs)
-        loss = sequence_loss(problem, outputs.logits, labels, smoothing)
+        loss = self._loss(outputs.logits, labels)
         if mixed is not None:
-            other = sequence_loss(problem, outputs.logits, labels[mixed.partner], smoothing)
+            other = self._loss(outputs.logits, labels[mixed.partner])
             loss = mixed.share * loss + (1 - mixed.share) * other
         return (loss, outputs) if return_outputs else loss
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the loss, with label smoothing and weights of positives where these are wanted."""
+        if self.positive_weights is None:
+            problem = self.model.config.problem_type
+            return sequence_loss(problem, logits, labels, self.settings.label_smoothing)
+        logits, weights = logits.float(), self.positive_weights
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=weights)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Score the validation part, and keep the weights if they are the best so far."""

@@ -6,14 +6,15 @@ of steps to reach. The head is linear, so the scale goes into it in the end and 
 n sequences, K values.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from convnova.data.labelled import LabelledSequences
+from convnova.data.labelled import LabelledPart, Sequences
+from convnova.sequence import Ids
 
 Values = NDArray[np.float32]
 
@@ -33,10 +34,9 @@ class LabelScale(NamedTuple):
         sd = values.std(axis=0)
         return cls(values.mean(axis=0).astype(np.float32), np.where(sd > 0, sd, 1).astype(np.float32))
 
-    def standardise(self, part: LabelledSequences) -> LabelledSequences:
+    def standardise(self, part: LabelledPart) -> "StandardisedPart":
         """Return the sequences with labels on the common scale."""
-        values = part.labels.reshape(len(part), -1)
-        return replace(part, labels=((values - self.mean) / self.sd).reshape(part.labels.shape))
+        return StandardisedPart(part, self)
 
     def restore(self, predictions: Values) -> Values:
         """Return values (n, K) in their own units."""
@@ -48,3 +48,37 @@ class LabelScale(NamedTuple):
         sd, mean = (torch.from_numpy(values).to(head.weight) for values in (self.sd, self.mean))
         head.weight.mul_(sd.unsqueeze(1))
         head.bias.mul_(sd).add_(mean)
+
+
+@dataclass(frozen=True, eq=False)
+class StandardisedPart:
+    """Sequences whose labels are brought to a common scale when they are read."""
+
+    part: LabelledPart
+    scale: LabelScale
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, index: int) -> tuple[Ids, Values]:
+        ids, label = self.part[index]
+        return ids, self._scaled(np.asarray(label))
+
+    @property
+    def ids(self) -> Sequences:
+        """Ids of each sequence."""
+        return self.part.ids
+
+    @property
+    def labels(self) -> Values:
+        """Labels on the common scale, in the shape that they have."""
+        return self._scaled(self.part.labels)
+
+    @property
+    def label_totals(self) -> NDArray[np.float64]:
+        """Sum of each value on the common scale, (K,)."""
+        return (self.part.label_totals - len(self) * self.scale.mean) / self.scale.sd
+
+    def _scaled(self, labels: Values) -> Values:
+        values = labels.reshape(-1, len(self.scale.mean))
+        return ((values - self.scale.mean) / self.scale.sd).reshape(labels.shape)

@@ -3,7 +3,7 @@
 import psutil
 import torch
 
-from convnova.data.packed import PackedSequences
+from convnova.data.labelled import Sequences
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import ConvNovaConfig
 
@@ -12,7 +12,7 @@ STEP_BYTES = 30
 bf16. The lower one, so that what is refused would really not fit."""
 
 
-def check_memory(config: ConvNovaConfig, sequences: PackedSequences, batch_sequences: int) -> None:
+def check_memory(config: ConvNovaConfig, sequences: Sequences, batch_sequences: int) -> None:
     """Check that a batch padded to the longest sequence fits, on a CPU; a GPU says so itself.
 
     Raises:

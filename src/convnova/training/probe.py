@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from convnova.data.labelled import LabelledSequences
+from convnova.data.labelled import LabelledPart
 from convnova.data.packed import join, pack
 from convnova.inference.predict import pooled_embeddings
 from convnova.sequence import reverse_complement
@@ -22,7 +22,7 @@ STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _NEVER = -30.0  # a logit that makes a class as good as impossible: e^-30 = 1e-13
 
 
-def fit_head(model: Any, train: LabelledSequences, both_strands: bool, value: Callable[[], float]) -> None:
+def fit_head(model: Any, train: LabelledPart, both_strands: bool, value: Callable[[], float]) -> None:
     """Fit a model's linear head on its frozen embeddings, in place.
 
     Args:
@@ -31,7 +31,7 @@ def fit_head(model: Any, train: LabelledSequences, both_strands: bool, value: Ca
         both_strands: whether to fit on the reverse complements too.
         value: how good the model with its present head is, on validation; the higher the better.
     """
-    ids, labels, config = train.ids, train.labels, model.config
+    ids, labels, config = pack(train.ids), train.labels, model.config
     if both_strands:
         ids = join([ids, pack(reverse_complement(one) for one in ids)])
         labels = np.concatenate([labels, labels])

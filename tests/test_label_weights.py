@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny_task import NETWORK, training
+
+from convnova.data.labelled import LabelledSequences, collate
+from convnova.data.packed import pack
+from convnova.errors import InputError
+from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
+from convnova.training.finetune import finetune
+from convnova.training.finetune_trainer import FinetuneTrainer
+from convnova.training.label_weights import positive_weights
+
+LABELS = np.array([[1, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1], [0, 0, 1, 0]], dtype=np.float32)
+
+
+@pytest.fixture
+def part():
+    ids = np.random.default_rng(0).integers(0, 4, (5, 20)).astype(np.uint8)
+    labels = LABELS.copy()
+    labels[:, 1] = 0
+    return LabelledSequences(pack(ids), labels)
+
+
+def test_weights_balance_positives_and_negatives(part):
+    assert part.label_totals.tolist() == [1, 0, 5, 4]
+    balanced = positive_weights(part, "balanced")
+    assert balanced == pytest.approx([4, 1, 1, 0.25])  # 1 where there is only one of both
+    assert positive_weights(part, "sqrt") == pytest.approx(np.sqrt(balanced))
+
+
+@pytest.mark.parametrize("weighting", ["none", "balanced", "sqrt"])
+def test_the_loss_is_the_weighted_cross_entropy(part, weighting):
+    torch.manual_seed(0)
+    config = ConvNovaConfig(**NETWORK, num_labels=4, problem_type="multi_label_classification")
+    model = ConvNovaForSequenceClassification(config).eval()
+    settings = training(label_weighting=weighting, precision="fp32")
+    batch = collate([part[index] for index in range(len(part))])
+    with torch.no_grad():
+        chance = model(batch["input_ids"]).logits.sigmoid().numpy().astype(np.float64)
+    weight = 1 if weighting == "none" else positive_weights(part, weighting)
+    expected = -(weight * part.labels * np.log(chance) + (1 - part.labels) * np.log(1 - chance)).mean()
+    trainer = FinetuneTrainer(settings, "auroc", part, part, model=model)
+    assert trainer.compute_loss(model, dict(batch)).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem", "message"),
+    [
+        ({}, "single_label_classification", "label_weighting is for independent labels"),
+        ({"method": "logistic-regression"}, "multi_label_classification", "has no label_weighting"),
+    ],
+)
+def test_weights_are_refused_where_they_would_be_left_out(part, changes, problem, message):
+    config = ConvNovaConfig(**NETWORK, num_labels=4, problem_type=problem)
+    settings = replace(training(label_weighting="balanced"), **changes)
+    with pytest.raises(InputError, match=message):
+        finetune(None, config, part, part, settings)
