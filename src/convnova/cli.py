@@ -21,6 +21,7 @@ from convnova.data.catalogue.settings import (
     ListSettings,
     PrepareSettings,
 )
+from convnova.data.tracks.settings import TrackSettings
 from convnova.demo.settings import DemoSettings
 from convnova.errors import InputError, TerminatedError
 from convnova.inference.annotate_settings import AnnotateSettings
@@ -152,6 +153,11 @@ COMMANDS = {
     ),
     "classify": Command(
         "predict labels and probabilities of new sequences", ClassifySettings, "inference.classify:classify"
+    ),
+    "tracks": Command(
+        "build a data set of many tracks from peaks, signals, or DeepSEA's files",
+        TrackSettings,
+        "data.tracks.build:build_tracks",
     ),
     "benchmark": Command(
         "run a public suite, task x model x seed, and set it beside the published numbers",
