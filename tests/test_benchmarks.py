@@ -21,6 +21,7 @@ import length_scaling
 import measure
 import model_speed
 import reading
+import tracks
 import window_loading
 from multiply_adds import multiply_adds_per_bp, training_multiply_adds_per_bp
 from tiny_suite import write_data
@@ -123,6 +124,13 @@ def test_finetune_loading_runs_and_is_a_part_of_the_whole(capsys):
         assert 0 < row["loading"] < row["step"]
         assert row["share"] == pytest.approx(row["loading"] / row["step"])
     assert "share (goal under 3%)" in capsys.readouterr().out
+
+
+def test_tracks_builds_and_reads_in_training(capsys):
+    result = tracks.main(["--quick"])
+    assert result["settings"]["tracks"] == 5
+    assert result["rows"]["share"] == pytest.approx(result["rows"]["loading"] / result["rows"]["step"])
+    assert "waiting for batches, share of training" in capsys.readouterr().out
 
 
 def test_finetune_speed_compares_the_same_network(capsys):
