@@ -17,8 +17,9 @@ from rich.console import Console
 from transformers import set_seed
 
 from convnova.data.augmentation import AugmentedBatches
-from convnova.data.tracks import TrackData, TrackSettings
 from convnova.data.tracks.build import build_tracks
+from convnova.data.tracks.data import TrackData
+from convnova.data.tracks.settings import TrackSettings
 from convnova.genome import Genome
 from convnova.model.presets import preset
 from convnova.sequence import decode

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from tiny_tracks import one_hot_agct, write_deepsea, write_mat
 
-from convnova.data.tracks import TrackData, TrackSettings, deepsea
+from convnova.data.tracks import deepsea
 from convnova.data.tracks.build import build_tracks
+from convnova.data.tracks.data import TrackData
 from convnova.data.tracks.names import deepsea_groups, read_names
+from convnova.data.tracks.settings import TrackSettings
 from convnova.errors import InputError
 from convnova.sequence import encode, reverse_complement
 

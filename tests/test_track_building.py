@@ -1,5 +1,7 @@
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -7,10 +9,13 @@ import pybigtools
 import pytest
 from tiny_tracks import SIZES, random_peaks, tiny, write_bed, write_genome
 
-from convnova.data.tracks import TrackData, TrackSettings, build
+from convnova.data.tracks import build
 from convnova.data.tracks.build import build_tracks, choose_bins, labels_of
+from convnova.data.tracks.data import TrackData
 from convnova.data.tracks.grid import NOT_USED, BinGrid, usable_bins
 from convnova.data.tracks.peaks import positive_bins, read_peaks
+from convnova.data.tracks.settings import TrackSettings
+from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 
 
@@ -72,6 +77,7 @@ def test_positive_bins_match_bruteforce(tmp_path, genome, overlap, share, bin_bp
         (["chrI 19 21"], "summit", [2]),
         (["chrI 10 40 x 0 . 0 0 0 25"], "summit", [3]),  # column 10 of narrowPeak
         (["chrI 10 40 x 0 . 0 0 0 -1"], "summit", [2]),  # none called
+        (["chrI 10 40 x 0 . 10 40 0 1 30 0"], "summit", [2]),  # BED12 has another column 10
         (["chrI 1000 1010"], "share", [100]),
         (["chrII 0 10"], "share", [101]),
         (["chrI 1001 1010", "chrII 0 1"], "any", [100, 101]),  # nothing runs over into the next chromosome
@@ -93,6 +99,13 @@ def test_lines_that_are_not_plain_are_read_alike(tmp_path, genome):
     one, other = (read_peaks(path, genome, tiny(tmp_path, path)) for path in (plain, tmp_path / "y.bed"))
     for name in ("chromosome", "start", "end", "summit"):
         assert getattr(one, name).tolist() == getattr(other, name).tolist()
+
+
+@pytest.mark.parametrize("content", ["\ufeffchrI\t10\t40\nchrII\t5\t9\n", "chrI\t10\t40\r\nchrII\t5\t9\r\n"])
+def test_marks_of_spreadsheets_change_nothing(tmp_path, genome, content):
+    (tmp_path / "x.bed").write_bytes(content.encode())
+    peaks = read_peaks(tmp_path / "x.bed", genome, tiny(tmp_path, "x"))
+    assert [column.tolist() for column in peaks[:3]] == [[0, 1], [10, 5], [40, 9]]
 
 
 def test_labels_match_a_lookup_of_each_bin():
@@ -272,3 +285,16 @@ def test_a_folder_is_whole_or_not_there(tmp_path, genome, beds, monkeypatch):
         build_tracks(tiny(tmp_path, beds))
     assert not list(tmp_path.glob("*data*"))
     assert not list(tmp_path.glob(".data*"))
+
+
+def test_real_yeast_factors_become_tracks(tmp_path, capsys):
+    shared = Path(os.environ.get("CONVNOVA_SHARED", Path(__file__).parents[2] / "shared")) / "data"
+    peaks, fasta = shared / "tracks/yeast_chexmix", next(iter(shared.glob("genomes/yeast/*.fa.gz")), None)
+    if not peaks.exists() or fasta is None:
+        pytest.skip("the yeast factors are not here; set CONVNOVA_SHARED to the folder that has data/tracks")
+    settings = TrackSettings([str(peaks)], tmp_path / "data", fasta, overlap="any", min_peaks=100)
+    facts = build_tracks(replace(settings, cache=tmp_path))
+    assert (len(facts.names), facts.rows["train"]) == (257, 18_436)
+    assert "chr7 is chrVII" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"the longest of 182,698 peaks has 1 bp, .*; set overlap to any or"):
+        build_tracks(replace(settings, overlap="share", output=tmp_path / "other", cache=tmp_path))

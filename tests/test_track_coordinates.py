@@ -7,10 +7,12 @@ import polars as pl
 import pytest
 from tiny_tracks import write_genome
 
-from convnova.data.tracks import TrackData, TrackSettings, coordinates
+from convnova.data.tracks import coordinates
 from convnova.data.tracks.build import build_tracks
 from convnova.data.tracks.coordinates import split_of
+from convnova.data.tracks.data import TrackData
 from convnova.data.tracks.lifting import Lifter
+from convnova.data.tracks.settings import TrackSettings
 from convnova.errors import InputError
 from convnova.genome import Genome
 

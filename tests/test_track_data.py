@@ -10,8 +10,8 @@ from tiny_tracks import SIZES, tiny, write_bed, write_genome
 
 from convnova.data.labelled import LabelledSequences
 from convnova.data.packed import pack
-from convnova.data.tracks import TrackData
 from convnova.data.tracks.build import build_tracks
+from convnova.data.tracks.data import TrackData
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.inference.predict import predict
@@ -80,6 +80,13 @@ def test_the_genome_is_checked(folder, tmp_path):
         TrackData.open(folder, other)
     same = write_genome(elsewhere)
     assert len(TrackData.open(folder, Genome.open(same)).part("test")) == 50
+
+
+def test_a_genome_that_has_moved_is_asked_for(folder):
+    (folder.parent / "toy.fa").rename(folder.parent / "moved.fa")
+    with pytest.raises(InputError, match=r"data, its genome: .*toy\.fa: no such file"):
+        TrackData.open(folder)
+    assert len(TrackData.open(folder, folder.parent / "moved.fa").part("test")) == 50
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from test_track_building import write_bigwig
 from tiny_tracks import SIZES, tiny, write_bed, write_genome
 
 from convnova import cli
-from convnova.data.tracks import TrackSettings
 from convnova.data.tracks.build import build_tracks
+from convnova.data.tracks.settings import TrackSettings
 from convnova.errors import InputError
 
 

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import scipy.io
 
-from convnova.data.tracks import TrackSettings
+from convnova.data.tracks.settings import TrackSettings
 from convnova.genome import Genome
 from convnova.sequence import decode, reverse_complement
 

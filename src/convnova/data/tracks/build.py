@@ -286,9 +286,8 @@ def _facts(
     notes: list[str],
     window_bp: int | None = None,
 ) -> TrackFacts:
-    given = {
-        name: str(value) if isinstance(value, Path) else value for name, value in asdict(settings).items()
-    }
+    given = asdict(settings)
+    given |= {name: str(path.absolute()) for name, path in given.items() if isinstance(path, Path)}
     return TrackFacts(
         kind,
         [one.name for one in tracks],

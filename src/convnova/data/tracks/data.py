@@ -17,6 +17,7 @@ from convnova.data.tracks.folder import CODES_NAME, INTERVALS_NAME, TARGETS_NAME
 from convnova.data.tracks.grid import window_starts
 from convnova.errors import InputError
 from convnova.genome import Genome
+from convnova.genome.files import at_place
 from convnova.sequence import Ids
 
 Source = str | Path | Genome
@@ -83,7 +84,11 @@ class TrackData:
                     f"{window_bp}; lower it"
                 )
             return cls(folder, facts, None, window_bp)
-        opened = genome if isinstance(genome, Genome) else Genome.open(genome or facts.genome["path"])
+        if genome is None:
+            with at_place(f"{folder}, its genome"):
+                opened = Genome.open(facts.genome["path"], facts.settings["cache"])
+        else:
+            opened = genome if isinstance(genome, Genome) else Genome.open(genome)
         if opened.checksum != facts.genome["checksum"]:
             raise InputError(
                 f"{folder}: made from {Path(facts.genome['path']).name}, and {opened.path} has other bases "

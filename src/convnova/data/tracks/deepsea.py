@@ -125,26 +125,32 @@ def mat_rows(files: Sequence[MatFile], notes: list[str]) -> Iterator[Rows]:
     """
     for mat in sorted(files, key=lambda one: list(KEYS).index(one.split)):
         half = mat.rows // 2
-        has_strands = mat.rows % 2 == 0 and _are_strands(mat, 0, min(half, _BLOCK))
+        has_strands = mat.rows % 2 == 0 and _has_other_strands(mat, 0, _read(mat, 0, min(half, _BLOCK)))
         rows = half if has_strands else mat.rows
         what = "both strands of each, stored once" if has_strands else "halves are not strands of each other"
         notes.append(f"{mat.split}: {mat.rows:,} sequences in {mat.path.name}, {what}")
         for first in range(0, rows, _BLOCK):
-            last = min(first + _BLOCK, rows)
-            if has_strands and not _are_strands(mat, first, last):
+            block = _read(mat, first, min(first + _BLOCK, rows))
+            if has_strands and not _has_other_strands(mat, first, block):
                 raise InputError(
-                    f"{mat.path}: among sequences {first + 1} to {last} one is not the other strand of that "
-                    f"{half} further on, as those before are; the file is damaged, so get it again"
+                    f"{mat.path}: among sequences {first + 1} to {first + len(block.labels)} one is not the "
+                    f"other strand of that {half} further on, as those before are; get the file again"
                 )
-            yield Rows(mat.split, mat.labels(first, last), codes=mat.codes(first, last))
+            yield block
 
 
-def _are_strands(mat: MatFile, first: int, last: int) -> bool:
-    """Whether some sequences of the first half have their other strand, and their labels, in the second."""
-    half = mat.rows // 2
-    codes, others = mat.codes(first, last), mat.codes(half + first, half + last)
-    labels, of_others = mat.labels(first, last), mat.labels(half + first, half + last)
-    return np.array_equal(codes, reverse_complement(others)) and np.array_equal(labels, of_others)
+def _read(mat: MatFile, first: int, last: int) -> Rows:
+    return Rows(mat.split, mat.labels(first, last), codes=mat.codes(first, last))
+
+
+def _has_other_strands(mat: MatFile, first: int, block: Rows) -> bool:
+    """Whether the second half has, at its place, the other strand of each sequence, with its labels."""
+    place = mat.rows // 2 + first
+    other = _read(mat, place, place + len(block.labels))
+    assert block.codes is not None
+    assert other.codes is not None
+    is_same = np.array_equal(block.codes, reverse_complement(other.codes))
+    return is_same and np.array_equal(block.labels, other.labels)
 
 
 def _open_hdf5(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@
 Peaks of one track that overlap count once. n peaks.
 """
 
+import codecs
 import gzip
 import io
 from itertools import islice
@@ -29,7 +30,7 @@ from convnova.genome.bed import bed_columns
 from convnova.genome.files import at_place, read_lines, reading
 
 _COLUMNS = ("chromosome", "start", "end")
-_SUMMIT_COLUMN = 9  # counted from 0
+_NARROW_PEAK_COLUMNS = 10
 
 
 class Peaks(NamedTuple):
@@ -110,7 +111,7 @@ def _read_frame(path: Path) -> pl.DataFrame:
     with reading(path, "a BED file"):
         data = path.read_bytes()
         text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    if (frame := _parse(text)) is not None:
+    if (frame := _parse(text.removeprefix(codecs.BOM_UTF8))) is not None:
         return frame
     rows = [cells for _, line in read_lines(path, "a BED file") if (cells := bed_columns(line))]
     if not rows:  # an experiment without peaks
@@ -138,8 +139,8 @@ def _parse(text: bytes) -> pl.DataFrame | None:
         )
         chromosome, *numbers = frame.get_columns()  # polars counts their names from 0 or from 1
         columns = [chromosome, *(numbers[index].cast(pl.Int64) for index in (0, 1))]
-        if len(numbers) >= _SUMMIT_COLUMN:
-            columns.append(numbers[_SUMMIT_COLUMN - 1].cast(pl.Int64))
+        if frame.width == _NARROW_PEAK_COLUMNS:  # the last is the summit; of other files it is something else
+            columns.append(numbers[-1].cast(pl.Int64, strict=False))
         frame = pl.DataFrame(dict(zip((*_COLUMNS, "summit"), columns, strict=False)))
     except (pl.exceptions.PolarsError, IndexError):
         return None

@@ -29,8 +29,8 @@ class TrackSettings:
     overlap_share: float = 0.5
     """Share of a bin of which more must be in peaks."""
     negatives: Literal["none", "all"] | float = "none"
-    """Bins without any peak that are kept: none (DeepSEA's rule), all, or so many for each bin with a peak,
-    drawn by seed in each split."""
+    """Bins without a peak in any track that are kept: none (as DeepSEA), all, or so many for each bin with a
+    peak, drawn by seed in each split."""
     excluded: Path | None = None
     """BED of regions to leave out, such as a blacklist: no bin that touches one is kept."""
     max_n_share: float = 0.5
