@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from convnova.errors import InputError
 from convnova.genome.interval import Interval
-from convnova.genome.names import similar_name
+from convnova.genome.names import match_each, similar_name
 from convnova.genome.store import SOFT_MASKED, Store, load_store, open_store
 from convnova.sequence import Ids, N, complement
 
@@ -133,6 +133,10 @@ class Genome:
         if (index := self._index.get(chromosome)) is None:
             raise InputError(self._unknown(chromosome))
         return index
+
+    def own_names(self, names: Iterable[str]) -> dict[str, str | None]:
+        """Return what the genome calls each chromosome of a file; None for one that it does not have."""
+        return match_each(names, self.chromosome_sizes)
 
     def check_inside(self, interval: Interval) -> None:
         """Check that an interval lies on the genome.
