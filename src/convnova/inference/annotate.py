@@ -80,7 +80,7 @@ def _annotate_one(
     advance: Callable[[int], None],
 ) -> list[GeneModel]:
     """Return the genes of one chromosome, and add its probabilities to the tracks."""
-    labels, decoder = finder.saved.labels, Decoder(name, settings.decoder)
+    labels, decoder = finder.saved.labels, Decoder(name, finder.saved.decoder(settings.decoder))
     both = finder.saved.average_strands if settings.both_strands is None else settings.both_strands
 
     def fetch(start: int, end: int) -> NDArray[np.uint8]:

@@ -1,11 +1,12 @@
 """What a gene finder's folder says of its labels, beside the model itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from convnova.data.base_labels import LABEL_SETS, LabelSet
 from convnova.errors import InputError
+from convnova.inference.genes.grammar import DecoderSettings
 from convnova.inference.saved_task import load_strictly, read_record
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
 
@@ -24,6 +25,21 @@ class SavedGeneFinder:
     """The score that the model was chosen by."""
     average_strands: bool
     """Whether a prediction is the mean of those for both strands."""
+
+    gene_score: float | None = None
+    """Nats added for each gene that is decoded, chosen on validation; None where nothing was."""
+    intron_score: float | None = None
+    """Nats added for each intron."""
+
+    def with_costs(self, settings: DecoderSettings) -> "SavedGeneFinder":
+        """Return it with the costs that were chosen."""
+        return replace(self, gene_score=settings.gene_score, intron_score=settings.intron_score)
+
+    def decoder(self, settings: DecoderSettings) -> DecoderSettings:
+        """Return the settings of a decoder, with the costs that were chosen where none are given."""
+        gene = self.gene_score if settings.gene_score is None else settings.gene_score
+        intron = self.intron_score if settings.intron_score is None else settings.intron_score
+        return replace(settings, gene_score=gene, intron_score=intron)
 
     @property
     def labels(self) -> LabelSet:

@@ -24,8 +24,9 @@ from convnova.training.arguments import (
 )
 from convnova.training.callbacks import ProgressReport, SaveByTheClock
 from convnova.training.checkpoints import remove_incomplete, sole_writer
-from convnova.training.gene_output import GeneResult, report_genes, test_genes, write_genes
+from convnova.training.gene_output import GeneResult, report_genes, write_genes
 from convnova.training.gene_settings import GeneFindingSettings, GeneNetworkSettings
+from convnova.training.gene_test import NETWORK, test_genes
 from convnova.training.gene_trainer import GeneTrainer
 from convnova.training.learn import PRESET, SCRATCH
 from convnova.training.metrics import METRICS_NAME
@@ -80,8 +81,12 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
             choice.selection,
             settings.training.average_strands,
         )
-        result = test_genes(model.eval(), saved, task, choice, trained.weights)
-        write_genes(settings, saved, model, task, result)
+        test = test_genes(model.eval(), saved, task, settings.labels) if "test" in task.parts else None
+        assert choice.best is not None
+        result = GeneResult(choice.best, choice.evaluations, test)
+        if test is not None and NETWORK in test.decoded:
+            saved = saved.with_costs(test.decoded[NETWORK].settings)
+        write_genes(settings.output, saved, model, task, result)
         report_genes(console, settings.output, saved, result)
         return result
 

@@ -1,4 +1,4 @@
-"""What a gene finder reached, and the folder that holds it."""
+"""The folder of a gene finder, and what is printed of it."""
 
 import importlib.util
 import math
@@ -12,25 +12,21 @@ from rich.table import Table
 
 from convnova.console import say
 from convnova.data.gene_task import GeneTask
-from convnova.evaluation.gene_scores import Agreement, CodingGene, Exons, GeneScores, score_genes
+from convnova.evaluation.gene_scores import Agreement
 from convnova.evaluation.scores import METRIC_NAMES
-from convnova.genome import Gene, Interval
-from convnova.inference.annotate import decoder_input
-from convnova.inference.genes import Decoder, GeneModel, write_gff3
+from convnova.inference.genes import write_gff3
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.saved_task import TASK_NAME
-from convnova.inference.score_bases import BaseScores, score_bases
-from convnova.inference.tiles import Tile
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
 from convnova.training.checkpoints import write_model
-from convnova.training.choice import Choice, Evaluation
+from convnova.training.choice import Evaluation
 from convnova.training.gene_figures import CONFUSION_NAME, LEARNING_NAME, confusion_figure, learning_figure
-from convnova.training.gene_settings import GeneFindingSettings
+from convnova.training.gene_test import NETWORK, Decoded, GeneTest
 from convnova.training.record import SCORES_NAME
-from convnova.training.weights import WeightsReport
 from convnova.writing import write_json, write_text
 
 PREDICTED_NAME, LABELS_NAME = "test_genes.gff3", "test_labels.csv"
+_SHARES = ("sensitivity", "specificity", "f1")
 
 
 class GeneResult(NamedTuple):
@@ -39,63 +35,12 @@ class GeneResult(NamedTuple):
     best: Evaluation
     """The look at validation that the model was chosen by."""
     evaluations: list[Evaluation]
-    test: BaseScores | None
+    test: GeneTest | None
     """Read once; None where there is no test part."""
-    genes: GeneScores | None
-    """Of decoded genes against the annotated ones of the test part; None where either is missing."""
-    predicted: list[GeneModel]
-    weights: WeightsReport | None
-
-
-def test_genes(
-    model: ConvNovaForTokenClassification,
-    saved: SavedGeneFinder,
-    task: GeneTask,
-    choice: Choice,
-    weights: WeightsReport | None,
-) -> GeneResult:
-    """Score a gene finder on the test part, base by base and gene by gene; do it once, when all is chosen."""
-    assert choice.best is not None
-    result = GeneResult(choice.best, choice.evaluations, None, None, [], weights)
-    part = task.parts.get("test")
-    if part is None:
-        return result
-    is_decoded = saved.has_coding_exons and "test" in task.genes
-    decoders = [Decoder(region.chromosome) for region in part.regions] if is_decoded else []
-
-    def decode(index: int, tile: Tile) -> None:
-        if decoders:
-            decoders[index].feed(decoder_input(tile.probabilities, task.label_set.labels), tile.ids)
-
-    scores = score_bases(model, part, task.label_set, saved.average_strands, decode)
-    if not is_decoded:
-        return result._replace(test=scores)
-    predicted = [
-        gene.shift(region.start)
-        for region, decoder in zip(part.regions, decoders, strict=True)
-        for gene in decoder.finish()
-    ]
-    ours, annotated = map(coding_gene, predicted), map(annotated_gene, task.genes["test"])
-    return result._replace(test=scores, genes=score_genes(ours, annotated, part.regions), predicted=predicted)
-
-
-def coding_gene(gene: GeneModel) -> CodingGene:
-    """Return a decoded gene in the form that is scored."""
-    return CodingGene(gene.chromosome, gene.strand, (_spans(gene.coding_exons),))
-
-
-def annotated_gene(gene: Gene) -> CodingGene:
-    """Return an annotated gene in the form that is scored."""
-    transcripts = tuple(_spans(transcript.coding_exons) for transcript in gene.transcripts)
-    return CodingGene(gene.interval.chromosome, gene.interval.strand, transcripts)
-
-
-def _spans(exons: tuple[Interval, ...]) -> Exons:
-    return tuple((exon.start, exon.end) for exon in exons)
 
 
 def write_genes(
-    settings: GeneFindingSettings,
+    output: Path,
     saved: SavedGeneFinder,
     model: ConvNovaForTokenClassification,
     task: GeneTask,
@@ -106,61 +51,60 @@ def write_genes(
     Raises:
         InputError: when it cannot be written, as on a full disk.
     """
-    output = settings.output
     write_json(output / TASK_NAME, saved.to_dict())
-    scores: dict[str, Any] = {
-        "metric": saved.metric,
-        "validation": result.best._asdict(),
-        "evaluations": [one._asdict() for one in result.evaluations],
-    }
+    scores: dict[str, Any] = {"metric": saved.metric, "validation": result.best._asdict()}
+    scores["evaluations"] = [one._asdict() for one in result.evaluations]
     if result.test is not None:
-        scores["test"] = {"bases": int(result.test.confusion.sum()), "scores": result.test.scores}
-        scores["test"]["confusion"] = result.test.confusion.tolist()
-        write_text(output / LABELS_NAME, label_table(result.test).write_csv())
-    if result.genes is not None:
-        scores["test"]["genes"] = {
-            level: one._asdict() | {name: _number(getattr(one, name)) for name in _SHARES}
-            for level, one in result.genes._asdict().items()
+        bases = result.test.bases
+        scores["test"] = {
+            "bases": int(bases.confusion.sum()),
+            "scores": bases.scores,
+            "confusion": bases.confusion.tolist(),
+            "decoded": {source: _as_json(one) for source, one in result.test.decoded.items()},
         }
-        write_gff3(result.predicted, output / PREDICTED_NAME, task.parts["test"].genome.chromosome_sizes)
+        labels = pl.DataFrame([one._asdict() for one in bases.by_label])
+        write_text(output / LABELS_NAME, labels.rename({"name": "label", "n": "bases"}).write_csv())
+        if NETWORK in result.test.decoded:
+            genes, sizes = result.test.decoded[NETWORK].genes, task.parts["test"].genome.chromosome_sizes
+            write_gff3(genes, output / PREDICTED_NAME, sizes)
     write_json(output / SCORES_NAME, scores)
     if importlib.util.find_spec("matplotlib") is not None:
         figure = learning_figure(result.evaluations, result.best, saved.metric)
         (output / LEARNING_NAME).write_bytes(figure)
         if result.test is not None:
-            figure = confusion_figure(result.test.confusion, task.label_set.labels)
+            figure = confusion_figure(result.test.bases.confusion, task.label_set.labels)
             (output / CONFUSION_NAME).write_bytes(figure)
     write_model(model, output)
 
 
-def label_table(scores: BaseScores) -> pl.DataFrame:
-    """Return precision, recall and F1 of each label, one a row."""
-    return pl.DataFrame([one._asdict() for one in scores.by_label]).rename({"name": "label", "n": "bases"})
-
-
 def report_genes(console: Console, output: Path, saved: SavedGeneFinder, result: GeneResult) -> None:
     """Print what was reached, and what to do next."""
-    best = result.best
-    name = METRIC_NAMES[saved.metric]
+    best, name = result.best, METRIC_NAMES[saved.metric]
     say(console, f"validation (chosen, epoch {best.epoch:.1f}): {name} {best.scores[saved.metric]:.4f}")
     if result.test is not None:
-        values = ", ".join(f"{METRIC_NAMES[key]} {value:.4f}" for key, value in result.test.scores.items())
-        say(console, f"test (read once), {int(result.test.confusion.sum()):,} bases: {values}")
-        rows = [[one.name, f"{one.n:,}", *map(_shown, one[1:4])] for one in result.test.by_label]
+        bases = result.test.bases
+        values = ", ".join(f"{METRIC_NAMES[key]} {value:.4f}" for key, value in bases.scores.items())
+        say(console, f"test (read once), {int(bases.confusion.sum()):,} bases: {values}")
+        rows = [[one.name, f"{one.n:,}", *map(_shown, one[1:4])] for one in bases.by_label]
         console.print(_table(["label", "bases", "precision", "recall", "F1"], rows))
-    if result.genes is not None:
-        rows = [_gene_row(level, one) for level, one in result.genes._asdict().items()]
-        console.print(_table(["level", "annotated", "predicted", *_SHARES], rows))
-        say(
-            console,
-            "sensitivity: share of the annotated that was found; "
-            "specificity: share of the predicted that is right",
-        )
+        for source, decoded in result.test.decoded.items():
+            console.print(_gene_table(source, decoded))
+        if result.test.decoded:
+            say(
+                console,
+                "sensitivity: share of the annotated that was found; "
+                "specificity: share of the predicted that is right",
+            )
     say(console, f"The model, {SCORES_NAME} and figures are in {output}. For the genes of a genome:")
     say(console, f"  convnova annotate --model {output} --genome genome.fa --output genes.gff3")
 
 
-_SHARES = ("sensitivity", "specificity", "f1")
+def _gene_table(source: str, decoded: Decoded) -> Table:
+    costs = decoded.settings.costs
+    cost = f"{costs.gene:g} a gene, {costs.intron:g} an intron"
+    title = f"{source}, decoded: MCC {decoded.mcc:.4f} (costs {cost})"
+    rows = [_gene_row(level, one) for level, one in decoded.agreement._asdict().items()]
+    return _table(["level", "annotated", "predicted", *_SHARES], rows, title)
 
 
 def _gene_row(level: str, one: Agreement) -> list[str]:
@@ -168,13 +112,24 @@ def _gene_row(level: str, one: Agreement) -> list[str]:
     return [level, *counts, *(_shown(getattr(one, name)) for name in _SHARES)]
 
 
-def _table(columns: list[str], rows: list[list[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+def _table(columns: list[str], rows: list[list[str]], title: str | None = None) -> Table:
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _as_json(decoded: Decoded) -> dict[str, Any]:
+    levels = {
+        level: one._asdict() | {name: _number(getattr(one, name)) for name in _SHARES}
+        for level, one in decoded.agreement._asdict().items()
+    }
+    costs = {"gene_score": decoded.settings.gene_score, "intron_score": decoded.settings.intron_score}
+    return costs | {"mcc": decoded.mcc} | levels
 
 
 def _shown(share: float) -> str:

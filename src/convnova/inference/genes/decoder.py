@@ -41,7 +41,7 @@ class Decoder:
         settings = settings or DecoderSettings()
         self._chromosome = chromosome
         self._strands = strands(settings)
-        self._scores = settings.gene_score, settings.intron_score
+        self._scores = settings.costs
         self._lowest = math.log(settings.min_site_probability) if settings.min_site_probability else -math.inf
         self._paths = Paths(self._strands, settings)
         self._next = MIN_EXON_BP  # the first boundary whose events are still to come

@@ -41,10 +41,11 @@ class DecoderSettings:
     """Whether introns may also run from AT to AC, beside GT-AG and GC-AG."""
     has_partial_genes: bool = False
     """Whether the ends of the sequence may cut a gene."""
-    gene_score: float = 0.0
-    """Nats added for each gene; below 0 there are fewer genes, above it more."""
-    intron_score: float = 0.0
-    """Nats added for each intron; below 0 there are fewer introns, above it more."""
+    gene_score: float | None = None
+    """Nats added for each gene; below 0 there are fewer genes, above it more. Default what was best on
+    validation, and 0 where nothing was chosen."""
+    intron_score: float | None = None
+    """Nats added for each intron; below 0 there are fewer introns, above it more; default likewise."""
     min_site_probability: float = 1e-4
     """Splice sites, starts and stops whose base has its class with less than this are passed over, for
     speed; with 0 the result is the best of all genes."""
@@ -64,8 +65,21 @@ class DecoderSettings:
                 f"min_site_probability is {self.min_site_probability}; give 0 or more, but less than 1"
             )
         for name in ("gene_score", "intron_score"):
-            if not math.isfinite(getattr(self, name)):
-                raise InputError(f"{name} is {getattr(self, name)}; give a number of nats")
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise InputError(f"{name} is {value}; give a number of nats")
+
+    @property
+    def costs(self) -> "Costs":
+        """Return what is added for each gene and each intron, 0 where it is left open."""
+        return Costs(self.gene_score or 0.0, self.intron_score or 0.0)
+
+
+class Costs(NamedTuple):
+    """Nats added for each gene and for each intron."""
+
+    gene: float
+    intron: float
 
 
 class Introns(NamedTuple):

@@ -112,14 +112,14 @@ class Paths:
 
     def _begin_within_genes(self) -> None:
         """Let paths be in an exon or an intron before the first base."""
-        missing, score = self._settings.min_coding_bp, self._settings.gene_score
+        missing, score = self._settings.min_coding_bp, self._settings.costs.gene
         start = Outside(0, 0.0, is_cut=True)
         for exon in self._exons:
             exon.append((max(missing, MIN_EXON_BP), score, (0, start)))
         unknown = PAIRS.index("NN")
         for row in self._rows[unknown :: len(PAIRS)]:
             for state in row.into:
-                self._introns[state].append((missing, score + self._settings.intron_score, start))
+                self._introns[state].append((missing, score + self._settings.costs.intron, start))
 
     def _stop(self, place: int, code: int, change: list[float]) -> None:
         self._exons[code].clear()

@@ -1,0 +1,49 @@
+"""What a gene and an intron shall cost: chosen on validation, for a network or any other source of emissions.
+
+The decoder adds up what is said of each base as if bases were independent, which they are not: evidence
+counts several times, and a prior for each gene and each intron sets it right.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from convnova.evaluation.gene_scores import GeneScores
+from convnova.genome import Gene, Interval
+from convnova.inference.genes.grammar import DecoderSettings
+from convnova.inference.genes.regions import Evidence, agreement, decode_region
+
+GENE_SCORES = (-30.0, -15.0, -5.0, 0.0)
+INTRON_SCORES = (-15.0, -8.0, -4.0, 0.0)
+
+
+def choose_costs(
+    evidence: Mapping[Interval, Evidence], annotated: Sequence[Gene], settings: DecoderSettings
+) -> DecoderSettings:
+    """Return the settings with the gene and intron score, of a grid of sixteen, that agree best with genes.
+
+    Best is the mean of the F1 of nucleotides, exons and genes. Scores that are given are left as they are.
+
+    Args:
+        evidence: of each region to choose on.
+        annotated: genes of these regions.
+        settings: of the decoder.
+    """
+    genes = GENE_SCORES if settings.gene_score is None else (settings.gene_score,)
+    introns = INTRON_SCORES if settings.intron_score is None else (settings.intron_score,)
+    choices = [
+        replace(settings, gene_score=gene, intron_score=intron) for gene, intron in product(genes, introns)
+    ]
+
+    def goodness(choice: DecoderSettings) -> float:
+        found = [gene for region, one in evidence.items() for gene in decode_region(region, one, choice)]
+        return mean_f1(agreement(found, annotated, list(evidence)))
+
+    return max(choices, key=goodness)
+
+
+def mean_f1(scores: GeneScores) -> float:
+    """Return the mean F1 of nucleotides, exons and genes, of those that are defined."""
+    return float(np.nanmean([scores.nucleotide.f1, scores.exon.f1, scores.gene.f1]))

@@ -1,0 +1,135 @@
+"""What a gene finder reaches on test, base by base and gene by gene, beside a model that only counts.
+
+What a gene and an intron cost is chosen on validation, for both alike; then test is read once.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from convnova.data.base_labels import GeneLabelSettings, label_genes
+from convnova.data.base_windows import LabelledBases
+from convnova.data.gene_task import GeneTask
+from convnova.evaluation.confusion import confusion, scores_of_confusion
+from convnova.evaluation.gene_scores import GeneScores
+from convnova.genome import Interval
+from convnova.inference.annotate import decoder_input
+from convnova.inference.genes.content_model import fit_content_model
+from convnova.inference.genes.decoder import Decoder
+from convnova.inference.genes.gene_model import GeneModel
+from convnova.inference.genes.grammar import DecoderSettings
+from convnova.inference.genes.regions import Evidence, Stretch, agreement, as_gene, decode_region
+from convnova.inference.genes.tuning import choose_costs
+from convnova.inference.saved_genes import SavedGeneFinder
+from convnova.inference.score_bases import BaseScores, score_bases
+from convnova.inference.tiles import Tile
+
+MOST_TUNING_BP = 3_000_000
+"""Bases of validation on which costs are chosen; the regions that come first, whole."""
+
+
+class Decoded(NamedTuple):
+    """Genes of the test part."""
+
+    genes: list[GeneModel]
+    agreement: GeneScores
+    """With the annotated ones."""
+    mcc: float
+    """Of the labels that the decoded genes give to bases."""
+    settings: DecoderSettings
+    """With the costs that were chosen on validation."""
+
+
+class GeneTest(NamedTuple):
+    """What was reached on test."""
+
+    bases: BaseScores
+    """Of the network, base by base."""
+    decoded: dict[str, Decoded]
+    """By source; none where labels have no reading frame or there are no annotated genes."""
+
+
+NETWORK, COUNTING = "ConvNova", "order-5 content and splice-site matrices"
+
+
+def test_genes(model: Any, saved: SavedGeneFinder, task: GeneTask, labels: GeneLabelSettings) -> GeneTest:
+    """Score a gene finder on the test part; do it once, when all is chosen.
+
+    Args:
+        model: the network.
+        saved: what its labels mean.
+        task: with a test part.
+        labels: how its genes became labels.
+    """
+    test = task.parts["test"]
+    if not saved.has_coding_exons or "test" not in task.genes:
+        return GeneTest(score_bases(model, test, task.label_set, saved.average_strands), {})
+    evidence = _network_evidence(model, saved, task)
+    settings = choose_costs(evidence, task.genes["validation"], DecoderSettings())
+    decoders = [Decoder(region.chromosome, settings) for region in test.regions]
+
+    def feed(index: int, tile: Tile) -> None:
+        decoders[index].feed(decoder_input(tile.probabilities, task.label_set.labels), tile.ids)
+
+    scores = score_bases(model, test, task.label_set, saved.average_strands, feed)
+    found = [
+        gene.shift(region.start)
+        for region, decoder in zip(test.regions, decoders, strict=True)
+        for gene in decoder.finish()
+    ]
+    decoded = {NETWORK: _decoded(found, task, labels, settings), COUNTING: _counted(task, labels)}
+    return GeneTest(scores, decoded)
+
+
+def _network_evidence(model: Any, saved: SavedGeneFinder, task: GeneTask) -> dict[Interval, Evidence]:
+    """Return what the network says of the first regions of validation, predicted once and kept."""
+    part = _first_regions(task.parts["validation"])
+    kept: list[list[Stretch]] = [[] for _ in part.regions]
+
+    def keep(index: int, tile: Tile) -> None:
+        kept[index].append(Stretch(decoder_input(tile.probabilities, task.label_set.labels), tile.ids))
+
+    score_bases(model, part, task.label_set, saved.average_strands, keep)
+    return {region: partial(iter, stretches) for region, stretches in zip(part.regions, kept, strict=True)}
+
+
+def _counted(task: GeneTask, labels: GeneLabelSettings) -> Decoded:
+    """Return what the counting model finds on test."""
+    train = task.parts["train"]
+    model = fit_content_model(train.genome, train.regions, task.genes["train"])
+
+    def evidence(part: LabelledBases) -> dict[Interval, Evidence]:
+        return {
+            region: partial(model.stretches, part.region_fetch(index), region.width)
+            for index, region in enumerate(part.regions)
+        }
+
+    validation = evidence(_first_regions(task.parts["validation"]))
+    settings = choose_costs(validation, task.genes["validation"], DecoderSettings())
+    found = [
+        gene
+        for region, one in evidence(task.parts["test"]).items()
+        for gene in decode_region(region, one, settings)
+    ]
+    return _decoded(found, task, labels, settings)
+
+
+def _first_regions(part: LabelledBases) -> LabelledBases:
+    ends = np.cumsum([region.width for region in part.regions])
+    kept = max(1, int((ends <= MOST_TUNING_BP).sum()))
+    return part._replace(regions=part.regions[:kept], labels=part.labels[:kept])
+
+
+def _decoded(
+    found: list[GeneModel], task: GeneTask, labels: GeneLabelSettings, settings: DecoderSettings
+) -> Decoded:
+    test = task.parts["test"]
+    genes = [as_gene(gene, f"g{number}") for number, gene in enumerate(found)]
+    rows = label_genes(genes, test.genome.chromosome_sizes, labels)
+    k = len(task.label_set.labels)
+    matrix = np.zeros((k, k), dtype=np.int64)
+    for region, truth in zip(test.regions, test.labels, strict=True):
+        matrix += confusion(truth, rows[region.chromosome][region.start : region.end], k)
+    mcc = scores_of_confusion(matrix, task.label_set.labels).mcc
+    return Decoded(found, agreement(found, task.genes["test"], test.regions), mcc, settings)
