@@ -95,6 +95,36 @@ def test_transcripts_of_a_gene_share_exons_with_several_parents(tmp_path):
     ]
 
 
+def test_transcripts_of_a_file_without_genes_are_tied_by_geneid(tmp_path):
+    rows = [
+        ("mRNA", 1, 90, "+", "ID=t1;geneID=g"),
+        ("CDS", 1, 30, "+", "Parent=t1"),
+        ("mRNA", 1, 60, "+", "ID=t2;geneID=g"),
+        ("CDS", 1, 60, "+", "Parent=t2"),
+        ("transcript", 91, 96, "-", "ID=t3;Name=three"),
+        ("exon", 91, 96, "-", "Parent=t3"),
+    ]
+    first, second = read(tmp_path, *rows)
+    assert (first.id, first.interval.end, [one.id for one in first.transcripts]) == ("g", 90, ["t1", "t2"])
+    assert (second.id, second.name, spans(second.transcripts[0].exons)) == ("t3", "three", [(90, 96)])
+
+
+def test_a_few_transcripts_on_two_strands_are_left_out_and_logged(tmp_path, caplog):
+    rows = []
+    for number in range(30):
+        strand = "-" if number == 7 else "+"
+        rows.append(("gene", 1, 90, "+", f"ID=g{number}"))
+        rows.append(("mRNA", 1, 90, "+", f"ID=t{number};Parent=g{number}"))
+        rows.append(("CDS", 1, 30, strand, f"Parent=t{number}"))
+    genes = read(tmp_path, *rows)
+    assert [gene.id for gene in genes] == [f"g{number}" for number in range(30) if number != 7]
+    assert "transcript 't7' is on chrI strand +" in caplog.text
+    assert "left out are 1 of 30 transcripts" in caplog.text
+    message = r"line 4: the CDS is on chrI strand -.* \(1 of 2 transcripts are like this\)"
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, *rows[21:27])
+
+
 def test_exons_hold_the_coding_exons_and_give_the_introns(tmp_path):
     rows = [
         ("gene", 1, 90, "-", "ID=g"),

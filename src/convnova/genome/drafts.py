@@ -6,7 +6,7 @@ of the chromosomes to the genome, sorts, checks, and returns `Gene`.
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -24,6 +24,9 @@ Kind = Literal["gene", "transcript", "exon", "CDS", "stop codon"]
 
 LONGEST_SLIP_BP = 2
 """How far CDS segments may overlap: at a -1 frameshift a base is read twice, at a -2 frameshift two are."""
+
+MOST_TRANS_SPLICED = 0.05
+"""Share of the transcripts that may lie on two strands or chromosomes and are left out; more is an error."""
 
 _start = attrgetter("start")
 
@@ -91,11 +94,15 @@ def make_genes(
         genome: when given, all must lie on it. Where every chromosome of the file is one of the genome by
             the rules of `names`, it is called as the genome calls it.
 
+    Transcripts whose parts are on two strands or chromosomes, as a few trans-spliced ones of flies and of
+    organelles are, are left out and logged.
+
     Raises:
         InputError: at the first feature that is not on the genome, or the first transcript whose parts do
-            not fit together.
+            not fit together; also when many are on two strands.
     """
     names = _fit(path, features, genome)
+    drafts = _without_trans_spliced(path, list(drafts))
     genes = []
     for draft in drafts:
         transcripts = tuple(_make_transcript(path, transcript, names) for transcript in draft.transcripts)
@@ -107,6 +114,25 @@ def make_genes(
             interval = Interval(bodies[0].chromosome, start, end, bodies[0].strand)
         genes.append(Gene(interval, draft.id, draft.name, transcripts))
     return genes
+
+
+def _without_trans_spliced(path: Path, drafts: list[GeneDraft]) -> list[GeneDraft]:
+    """Return the genes without transcripts that are on two strands or chromosomes, which are few."""
+    faults = [fault for draft in drafts for one in draft.transcripts if (fault := _two_places(path, one))]
+    if not faults:
+        return drafts
+    total = sum(len(draft.transcripts) for draft in drafts)
+    if len(faults) > MOST_TRANS_SPLICED * total:
+        raise InputError(
+            f"{faults[0]} ({len(faults):,} of {total:,} transcripts are like this); correct or remove it"
+        )
+    logger.warning("%s; left out are %d of %d transcripts for this reason", faults[0], len(faults), total)
+    kept = [[one for one in draft.transcripts if not _two_places(path, one)] for draft in drafts]
+    return [
+        replace(draft, transcripts=transcripts)
+        for draft, transcripts in zip(drafts, kept, strict=True)
+        if transcripts or not draft.transcripts
+    ]
 
 
 def _fit(path: Path, features: Sequence[Feature], genome: Genome | None) -> dict[str, str]:
@@ -138,7 +164,6 @@ def _make_transcript(path: Path, draft: TranscriptDraft, names: dict[str, str]) 
             f"{path}, {draft.stops[0].place}: transcript {draft.id!r} has a stop codon but no CDS and no "
             "exon; add these or remove the line"
         )
-    _check_one_place(path, draft, [*exons, *coding])
     for left, right in pairwise(exons):
         if right.start < left.end:
             raise InputError(
@@ -190,16 +215,17 @@ def _with_stops(coding: list[Feature], stops: list[Feature]) -> list[Feature]:
     return coding
 
 
-def _check_one_place(path: Path, draft: TranscriptDraft, parts: list[Feature]) -> None:
-    """Check that the transcript and all its parts are on one strand of one chromosome."""
-    first = draft.body or parts[0]
+def _two_places(path: Path, draft: TranscriptDraft) -> str:
+    """Return in words which part of a transcript is on another strand or chromosome; else nothing."""
+    parts = [*draft.exons, *draft.coding]
+    first = draft.body or (parts[0] if parts else None)
     for part in parts:
-        if part.chromosome != first.chromosome or part.strand != first.strand:
-            raise InputError(
+        if first and (part.chromosome != first.chromosome or part.strand != first.strand):
+            return (
                 f"{path}, {part.place}: the {part.kind} is on {part.chromosome} strand {part.strand}, but "
-                f"transcript {draft.id!r} is on {first.chromosome} strand {first.strand} by {first.place}; "
-                "trans-spliced transcripts are not read, so correct or remove it"
+                f"transcript {draft.id!r} is on {first.chromosome} strand {first.strand} by {first.place}"
             )
+    return ""
 
 
 def _check_inside(path: Path, transcript: str, coding: list[Feature], exons: list[Feature]) -> None:

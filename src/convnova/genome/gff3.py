@@ -4,8 +4,8 @@
 
     gene    ID=g1                     or, for bacteria:    gene    ID=g1
     mRNA    ID=t1;Parent=g1                                CDS     Parent=g1
-    exon    Parent=t1,t2
-    CDS     Parent=t1
+    exon    Parent=t1,t2               or, by gffread:     mRNA    ID=t1;geneID=g1
+    CDS     Parent=t1                                      CDS     Parent=t1
 """
 
 import logging
@@ -28,8 +28,9 @@ def read_gff3(path: str | Path, genome: Genome | None = None) -> list[Gene]:
     """Return the genes of a GFF3 file (plain or gzip), in its order.
 
     Where CDS or exon lines name a gene as their parent, as for bacteria, the gene is given one transcript
-    with its own id and interval; one for each ``ID`` of a CDS where there are several. Passed over are
-    other features (UTRs, repeats), exons of what is no transcript of a gene, and CDS without a parent in
+    with its own id and interval; one for each ``ID`` of a CDS where there are several. In a file without
+    genes, transcripts are one gene for each ``geneID`` (or ``gene_id``), or each one of its own. Passed over
+    are other features (UTRs, repeats), exons of what is no transcript of a gene, and CDS without a parent in
     the file, which are counted in the log unless they are most of all CDS.
 
     Args:
@@ -47,8 +48,11 @@ def read_gff3(path: str | Path, genome: Genome | None = None) -> list[Gene]:
         for parent in line.parents:
             children[parent].append(line)
     drafts = [_draft(line, children) for line in lines if line.feature.kind == "gene"]
+    drafts = drafts or _drafts_without_gene(lines, children)
     if not drafts:
-        raise InputError(f"{path}: no gene in the file; give GFF3 that has lines of type gene (column 3)")
+        raise InputError(
+            f"{path}: no gene in the file; give GFF3 that has lines of type gene or mRNA (column 3)"
+        )
     return make_genes(path, drafts, [line.feature for line in lines], genome)
 
 
@@ -59,6 +63,8 @@ class _Line(NamedTuple):
     id: str
     name: str
     parents: tuple[str, ...]
+    gene: str
+    """Attribute ``geneID`` or ``gene_id``, by which transcripts without gene lines are tied."""
 
     @property
     def is_part(self) -> bool:
@@ -86,13 +92,13 @@ def _kind(type_: str) -> Kind | None:
 
 
 def _read(path: Path) -> list[_Line]:
-    """Return the lines that are genes, or have a parent and are transcripts, exons or CDS."""
+    """Return the lines that are genes or transcripts, or have a parent and are exons or CDS."""
     lines = []
     orphan: _Line | None = None
     n_orphans = 0
     for feature, text in read_features(path, "GFF3", _kind):
         line = _tied(path, feature, text)
-        if line.parents or feature.kind == "gene":
+        if line.parents or not line.is_part:
             lines.append(line)
         elif line.is_part:
             orphan, n_orphans = orphan or line, n_orphans + 1
@@ -119,7 +125,9 @@ def _tied(path: Path, feature: Feature, text: str) -> _Line:
             )
     # Commas part the parents, and are %2C within one, so the text is parted before it is decoded.
     parents = tuple(_decoded(parent) for parent in raw.get("Parent", "").split(",") if parent)
-    return _Line(feature, _decoded(raw.get("ID", "")), _decoded(raw.get("Name", "")), parents)
+    gene = raw.get("geneID", raw.get("gene_id", ""))
+    id_, name, gene = (_decoded(text) for text in (raw.get("ID", ""), raw.get("Name", ""), gene))
+    return _Line(feature, id_, name, parents, gene)
 
 
 def _decoded(text: str) -> str:
@@ -169,6 +177,17 @@ def _draft(gene: _Line, children: dict[str, list[_Line]]) -> GeneDraft:
     elif own:
         transcripts.insert(0, _transcript(gene, gene.id, own))
     return GeneDraft(gene.id, gene.name or gene.id, gene.feature, transcripts)
+
+
+def _drafts_without_gene(lines: list[_Line], children: dict[str, list[_Line]]) -> list[GeneDraft]:
+    """Return the genes of transcripts that have no parent."""
+    drafts: dict[str, GeneDraft] = {}
+    for line in lines:
+        if line.feature.kind == "transcript" and not line.parents:
+            id_ = line.gene or line.id
+            draft = drafts.setdefault(id_, GeneDraft(id_, line.gene or line.name or id_))
+            draft.transcripts.append(_transcript(line, line.id, _parts(children[line.id])))
+    return list(drafts.values())
 
 
 def _parts(lines: list[_Line]) -> list[_Line]:
