@@ -17,9 +17,12 @@ from rich.console import Console
 from convnova.console import log_console, say
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
+from convnova.genome.annotation_files import read_annotation
 from convnova.genome.bigwig import BigWigFile, bigwig_files
 from convnova.inference.annotate_settings import AnnotateSettings
 from convnova.inference.genes import Decoder, GeneModel, emissions, write_gff3
+from convnova.inference.genes.regions import agreement
+from convnova.inference.genes.tables import LEGEND, gene_table
 from convnova.inference.saved_genes import GeneFinder, load_gene_finder
 from convnova.inference.tiles import predict_bases
 
@@ -39,6 +42,7 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     genome = Genome.open(settings.genome, settings.cache)
     names = settings.chromosomes or list(genome.chromosome_sizes)
     sizes = {name: genome.chromosome_sizes[name] for name in names if genome.index_of(name) >= 0}
+    annotated = None if settings.annotation is None else read_annotation(settings.annotation, genome)
     finder.model.to("cuda" if torch.cuda.is_available() else "cpu")
     settings.output.parent.mkdir(parents=True, exist_ok=True)
     with _tracks(settings, finder, sizes) as tracks, _bar(console, sum(sizes.values())) as advance:
@@ -48,6 +52,10 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     write_gff3(genes, settings.output, sizes)
     exons = sum(len(gene.coding_exons) for gene in genes)
     say(console, f"{genome.path.name}: {len(genes):,} genes with {exons:,} exons -> {settings.output}")
+    if annotated is not None:
+        regions = [Interval(name, 0, size) for name, size in sizes.items()]
+        console.print(gene_table(f"against {settings.annotation}", agreement(genes, annotated, regions)))
+        say(console, LEGEND)
     if settings.tracks is not None:
         say(console, f"probabilities of each label: {settings.tracks}")
     return genes

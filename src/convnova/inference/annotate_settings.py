@@ -17,6 +17,8 @@ class AnnotateSettings:
     """Folder that convnova finetune --task gene-finding wrote."""
     output: Path
     """GFF3 file to write."""
+    annotation: Path | None = None
+    """Genes that are known, to compare with: GFF3, GTF or GenBank; default none."""
     chromosomes: list[str] = field(default_factory=list)
     """Chromosomes to annotate; default all."""
     tracks: Path | None = None

@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from convnova.console import say
 from convnova.data.gene_task import GeneTask
-from convnova.evaluation.gene_scores import Agreement
 from convnova.evaluation.scores import METRIC_NAMES
 from convnova.inference.genes import write_gff3
+from convnova.inference.genes.tables import LEGEND, SHARES, gene_table, plain_table, shown
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.saved_task import TASK_NAME
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
@@ -26,7 +24,6 @@ from convnova.training.record import SCORES_NAME
 from convnova.writing import write_json, write_text
 
 PREDICTED_NAME, LABELS_NAME = "test_genes.gff3", "test_labels.csv"
-_SHARES = ("sensitivity", "specificity", "f1")
 
 
 class GeneResult(NamedTuple):
@@ -85,55 +82,29 @@ def report_genes(console: Console, output: Path, saved: SavedGeneFinder, result:
         bases = result.test.bases
         values = ", ".join(f"{METRIC_NAMES[key]} {value:.4f}" for key, value in bases.scores.items())
         say(console, f"test (read once), {int(bases.confusion.sum()):,} bases: {values}")
-        rows = [[one.name, f"{one.n:,}", *map(_shown, one[1:4])] for one in bases.by_label]
-        console.print(_table(["label", "bases", "precision", "recall", "F1"], rows))
+        rows = [[one.name, f"{one.n:,}", *map(shown, one[1:4])] for one in bases.by_label]
+        console.print(plain_table(["label", "bases", "precision", "recall", "F1"], rows))
         for source, decoded in result.test.decoded.items():
-            console.print(_gene_table(source, decoded))
+            console.print(gene_table(_title(source, decoded), decoded.agreement))
         if result.test.decoded:
-            say(
-                console,
-                "sensitivity: share of the annotated that was found; "
-                "specificity: share of the predicted that is right",
-            )
+            say(console, LEGEND)
     say(console, f"The model, {SCORES_NAME} and figures are in {output}. For the genes of a genome:")
     say(console, f"  convnova annotate --model {output} --genome genome.fa --output genes.gff3")
 
 
-def _gene_table(source: str, decoded: Decoded) -> Table:
+def _title(source: str, decoded: Decoded) -> str:
     costs = decoded.settings.costs
     cost = f"{costs.gene:g} a gene, {costs.intron:g} an intron"
-    title = f"{source}, decoded: MCC {decoded.mcc:.4f} (costs {cost})"
-    rows = [_gene_row(level, one) for level, one in decoded.agreement._asdict().items()]
-    return _table(["level", "annotated", "predicted", *_SHARES], rows, title)
-
-
-def _gene_row(level: str, one: Agreement) -> list[str]:
-    counts = f"{one.annotated:,}", f"{one.predicted:,}"
-    return [level, *counts, *(_shown(getattr(one, name)) for name in _SHARES)]
-
-
-def _table(columns: list[str], rows: list[list[str]], title: str | None = None) -> Table:
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    return table
+    return f"{source}, decoded: MCC {decoded.mcc:.4f} (costs {cost})"
 
 
 def _as_json(decoded: Decoded) -> dict[str, Any]:
     levels = {
-        level: one._asdict() | {name: _number(getattr(one, name)) for name in _SHARES}
+        level: one._asdict() | {name: _number(getattr(one, name)) for name in SHARES}
         for level, one in decoded.agreement._asdict().items()
     }
     costs = {"gene_score": decoded.settings.gene_score, "intron_score": decoded.settings.intron_score}
     return costs | {"mcc": decoded.mcc} | levels
-
-
-def _shown(share: float) -> str:
-    return "-" if math.isnan(share) else f"{share:.4f}"
 
 
 def _number(value: float) -> float | None:
