@@ -16,7 +16,7 @@ from measure import arguments, report, save, seconds
 from rich.console import Console
 from transformers import set_seed
 
-from convnova.data.augmentation import AugmentedBatches
+from convnova.data.labelled import AugmentedBatches
 from convnova.data.tracks.build import build_tracks
 from convnova.data.tracks.data import TrackData
 from convnova.data.tracks.settings import TrackSettings

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from convnova.data.augmentation import AugmentationSettings, AugmentedBatches, augment
-from convnova.data.labelled import collate
+from convnova.data.augmentation import AugmentationSettings, augment
+from convnova.data.labelled import AugmentedBatches, collate
 from convnova.errors import InputError
 from convnova.sequence import N, encode, reverse_complement
 

@@ -1,16 +1,12 @@
-"""Batches of labelled sequences, and what training may change of them from one pass to the next.
+"""What training may change of a labelled sequence from one pass to the next; light to import.
 
-B batch, L length in bp, V vocabulary (A C G T N), K classes.
+L length in bp.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 
-from convnova.data.labelled import collate
 from convnova.errors import InputError
 from convnova.sequence import Ids, N, reverse_complement
 
@@ -47,14 +43,3 @@ def augment(ids: Ids, settings: AugmentationSettings, rng: np.random.Generator) 
         is_changed = (rng.random(len(ids)) < settings.mutation_rate) & (ids != N)
         ids = np.where(is_changed, rng.integers(0, 4, len(ids), dtype=np.uint8), ids)
     return ids
-
-
-class AugmentedBatches:
-    """Collates training examples, each changed at random; one seed and one order give the same batches."""
-
-    def __init__(self, settings: AugmentationSettings, seed: int):
-        self.settings, self.rng = settings, np.random.default_rng((seed, 1))
-
-    def __call__(self, examples: Sequence[tuple[Ids, Any]]) -> dict[str, torch.Tensor]:
-        """Return the tensors of a batch."""
-        return collate([(augment(ids, self.settings, self.rng), label) for ids, label in examples])

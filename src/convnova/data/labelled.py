@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from convnova.data.augmentation import AugmentationSettings, augment
 from convnova.data.duplicates import same_sequence_groups
 from convnova.data.packed import PackedSequences
 from convnova.errors import InputError
@@ -109,6 +110,17 @@ def collate(examples: Sequence[tuple[Ids, Any]]) -> dict[str, torch.Tensor]:
         "labels": torch.from_numpy(np.stack([label for _, label in examples])),
     }
     return batch if mask.all() else batch | {"attention_mask": torch.from_numpy(mask)}
+
+
+class AugmentedBatches:
+    """Collates training examples, each changed at random; one seed and one order give the same batches."""
+
+    def __init__(self, settings: AugmentationSettings, seed: int):
+        self.settings, self.rng = settings, np.random.default_rng((seed, 1))
+
+    def __call__(self, examples: Sequence[tuple[Ids, Any]]) -> dict[str, torch.Tensor]:
+        """Return the tensors of a batch."""
+        return collate([(augment(ids, self.settings, self.rng), label) for ids, label in examples])
 
 
 def without_duplicates(train: LabelledSequences, held_out: Sequence[LabelledSequences]) -> LabelledSequences:

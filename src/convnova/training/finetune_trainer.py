@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from transformers import TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from convnova.data.augmentation import AugmentedBatches
-from convnova.data.labelled import LabelledPart
+from convnova.data.labelled import AugmentedBatches, LabelledPart
 from convnova.errors import InputError
 from convnova.evaluation.scores import score
 from convnova.inference.predict import predict
