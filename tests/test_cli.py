@@ -1,6 +1,8 @@
 """The command line: exit statuses, and one line for whatever goes wrong."""
 
 import errno
+import subprocess
+import sys
 from importlib import import_module
 from typing import get_type_hints
 
@@ -8,6 +10,7 @@ import pytest
 from pretraining import write_genome
 
 from convnova import cli
+from convnova.__main__ import wants_huge_pages
 from convnova.data.catalogue.tables import references
 from convnova.errors import InputError, TerminatedError
 
@@ -159,3 +162,32 @@ def test_a_switch_needs_no_value(flags, is_resumed):
 )
 def test_settings_are_named_as_they_are_typed(command, message, expected):
     assert cli._with_flags(message, cli.COMMANDS[command]) == expected
+
+
+def test_help_needs_no_torch():
+    code = "import sys, convnova.cli; convnova.cli.build_parser(); print({'torch', 'polars'} & {*sys.modules})"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("library", "environment", "is_wanted"),
+    [
+        (("glibc", "2.36"), {}, True),
+        (("glibc", "2.31"), {}, False),
+        (("glibc", "2.36"), {"GLIBC_TUNABLES": "glibc.malloc.check=0"}, False),
+        (("", ""), {}, False),
+    ],
+)
+def test_huge_pages_are_asked_for_once(monkeypatch, library, environment, is_wanted):
+    monkeypatch.setattr("platform.libc_ver", lambda: library)
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert wants_huge_pages() == is_wanted
+
+
+def test_the_command_runs_with_huge_pages_and_its_status():
+    run = [sys.executable, "-m", "convnova", "pretrain", "--genome", "no.fa"]
+    answer = subprocess.run(run, capture_output=True, text=True)
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
