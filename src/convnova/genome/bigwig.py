@@ -44,18 +44,18 @@ def bigwig_files(paths: Iterable[Path], sizes: Mapping[str, int]) -> Iterator[li
         files = []
         for path in paths:
             staging = stack.enter_context(whole_file(path, ".bw"))
-            files.append(stack.enter_context(BigWigFile(pybigtools, staging, dict(sizes))))
+            files.append(stack.enter_context(BigWigFile(pybigtools, path, staging, dict(sizes))))
         yield files
 
 
 class BigWigFile:
     """One file that is being filled; used as a context, which ends with the file written."""
 
-    def __init__(self, library: Any, path: Path, sizes: dict[str, int]):
-        self._library, self._path = library, path
+    def __init__(self, library: Any, path: Path, staging: Path, sizes: dict[str, int]):
+        self._library, self._path, self._staging = library, path, staging
         self._runs: queue.Queue[list[Run] | None] = queue.Queue(_QUEUED_TILES)
         self._error: BaseException | None = None
-        writer = library.open(str(path), "w")
+        writer = library.open(str(staging), "w")
         self._thread = threading.Thread(target=self._write, args=(writer, sizes), daemon=True)
 
     def __enter__(self) -> "BigWigFile":
@@ -84,7 +84,7 @@ class BigWigFile:
         """Open what was written: pybigtools prints some errors and raises none."""
         if self._error is None:
             try:
-                self._library.open(str(self._path))
+                self._library.open(str(self._staging))
                 return
             except Exception as error:
                 self._error = error
@@ -100,13 +100,17 @@ class BigWigFile:
 
     def _write(self, writer: Any, sizes: dict[str, int]) -> None:
         try:
-            writer.write(sizes, self._taken())
+            writer.write(sizes, self._taken(sizes))
         except BaseException as error:  # told where the file is used
             self._error = error
 
-    def _taken(self) -> Iterator[Run]:
+    def _taken(self, sizes: dict[str, int]) -> Iterator[Run]:
+        is_empty = True
         while (runs := self._runs.get()) is not None:
             yield from runs
+            is_empty = is_empty and not runs
+        if is_empty:  # pybigtools makes no file of no value
+            yield next(iter(sizes)), 0, 1, 0.0
 
 
 def _runs(chromosome: str, start: int, values: NDArray[np.floating]) -> list[Run]:
