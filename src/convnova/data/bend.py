@@ -73,7 +73,7 @@ def _read_regions(bed: Path, genome: Genome) -> list[tuple[Interval, Split]]:
 
 
 def _region(columns: list[str], places: dict[str, int], genome: Genome) -> tuple[Interval, str]:
-    if len(columns) <= places["split"]:
+    if len(columns) <= max(places[name] for name in _HEADER[:4]):
         raise InputError(f"too few columns ({len(columns)}); write chromosome, start, end, split")
     chromosome, start, end, split = (columns[places[name]] for name in _HEADER[:4])
     if split not in SPLIT_WORDS:
@@ -101,7 +101,7 @@ def _read_labels(hdf5: Path, n: int, bed: Path) -> list[NDArray[Any]]:
                     f"{hdf5}: {len(file[DATASET])} rows of labels, and {bed.name} has {n} regions; "
                     "give the two files of one task"
                 )
-            return list(file[DATASET][:])
+            return [np.atleast_1d(row) for row in file[DATASET][:]]
     except OSError as error:
         raise InputError(f"{hdf5}: it cannot be read ({error}); copy or download it again") from None
 
