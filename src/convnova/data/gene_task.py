@@ -62,8 +62,17 @@ def load_gene_task(data: GeneDataSettings, labels: GeneLabelSettings, seed: int 
     assert data.annotation is not None
     source = _read(data.annotation, data.genome, data.cache, "genome")
     notes = _checks(source, labels)
-    cut = _record_regions if source.is_records else _chromosomes
+    is_drawn = source.is_records and not (
+        data.intervals or data.validation_chromosomes or data.test_chromosomes
+    )
+    cut = _record_regions if is_drawn else _chromosomes
     regions = cut(source.genome, data, seed)
+    for split in SPLITS[:2]:
+        if split not in regions:
+            raise InputError(
+                f"{data.intervals or source.genome.path}: nothing is left for the {split} part; "
+                "hold out other chromosomes or regions"
+            )
     parts, genes = _parts(source, regions, labels)
     if data.test_annotation is not None:
         test = _read(data.test_annotation, data.test_genome or data.genome, data.cache, "test_genome")
@@ -102,7 +111,12 @@ def _chromosomes(genome: Genome, data: GeneDataSettings, seed: int) -> dict[Spli
     regions = split_regions(genome, data)
     if data.test_annotation is not None:
         regions["train"] += regions.pop("test")
-    return {split: found for split, found in regions.items() if found}
+    # Genes have a strand, stretches of a genome have none: their labels are those of strand +.
+    return {
+        split: [Interval(region.chromosome, region.start, region.end) for region in found]
+        for split, found in regions.items()
+        if found
+    }
 
 
 def _record_regions(genome: Genome, data: GeneDataSettings, seed: int) -> dict[Split, list[Interval]]:
