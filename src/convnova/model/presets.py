@@ -53,8 +53,9 @@ def growing_dilations(receptive_field_bp: int, kernel_size: int, blocks: int) ->
 
     Work and memory depend on the number of blocks alone, so a wide field costs no more than a narrow one.
     """
-    wanted = (receptive_field_bp - STEM_KERNEL_SIZE) / (kernel_size - 1)  # sum of the dilations
-    low, high = 1.0, max(2.0, wanted)
+    # The sum of the dilations; a kernel of 1 sees no further, whatever they are.
+    wanted = (receptive_field_bp - STEM_KERNEL_SIZE) / (kernel_size - 1) if kernel_size > 1 else 0.0
+    low, high = 1.0, max(1.0, wanted) ** (1 / max(1, blocks - 1))
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if sum(_powers(middle, blocks)) < wanted else (low, middle)
