@@ -63,8 +63,13 @@ def read_scores(run: Path) -> dict[str, list[Summary]]:
 
 
 def plain(settings: Any) -> Any:
-    """Return a settings dataclass as what JSON can hold."""
-    return json.loads(json.dumps(dataclasses.asdict(settings), default=str))
+    """Return a settings dataclass, or a dict of its values, as what JSON can hold."""
+    return json.loads(json.dumps(settings, default=_plain_value))
+
+
+def _plain_value(value: Any) -> Any:
+    is_settings = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return dataclasses.asdict(value) if is_settings else str(value)
 
 
 def check_same_run(output: Path, settings: Any, data: dict[str, Any], changeable: tuple[str, ...]) -> None:
@@ -89,8 +94,7 @@ def check_same_run(output: Path, settings: Any, data: dict[str, Any], changeable
         raise InputError(
             f"{output / RECORD_NAME} is not the record of a run; choose another output folder"
         ) from None
-    required = {field.name: None for field in dataclasses.fields(settings) if _is_required(field)}
-    defaults = flat(plain(type(settings)(**required)))
+    defaults = flat(plain({field.name: _default(field) for field in dataclasses.fields(settings)}))
     for name, now in flat(plain(settings)).items():
         if name not in changeable and (was := before.get(name, defaults.get(name))) != now:
             raise InputError(
@@ -114,8 +118,11 @@ def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return rows
 
 
-def _is_required(field: dataclasses.Field) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+def _default(field: dataclasses.Field) -> Any:
+    """Return the default of a setting; None for one that must be given."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
 
 
 def file_checksum(path: Path | None) -> str | None:
