@@ -20,7 +20,7 @@ from convnova.training.settings import OptimizerSettings
 torch.set_num_threads(1)  # a tiny network is no faster with more
 
 CHROMOSOMES = ("chr2", "chr10", "chr1", "chr3")
-NETWORK = {"hidden_size": 8, "kernel_size": 5, "dilations": [1, 2, 4], "dropout": 0.05}
+TINY_NETWORK = {"hidden_size": 8, "kernel_size": 5, "dilations": [1, 2, 4], "dropout": 0.05}
 
 
 class ToyGene(NamedTuple):
@@ -159,7 +159,7 @@ def settings(folder: Path, output: Path, **changes) -> GeneFindingSettings:
         "validation_chromosomes": ["chr10"],
         "test_chromosomes": ["chr1"],
         "windows": BaseWindowSettings(window_bp=64),
-        "network": GeneNetworkSettings(**NETWORK),
+        "network": GeneNetworkSettings(**TINY_NETWORK),
         "training": training(),
     }
     return GeneFindingSettings(output=output, **values | changes)

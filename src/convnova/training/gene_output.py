@@ -49,8 +49,8 @@ def write_genes(
         InputError: when it cannot be written, as on a full disk.
     """
     write_json(output / TASK_NAME, saved.to_dict())
-    scores: dict[str, Any] = {"metric": saved.metric, "validation": result.best._asdict()}
-    scores["evaluations"] = [one._asdict() for one in result.evaluations]
+    scores: dict[str, Any] = {"metric": saved.metric, "validation": _look(result.best)}
+    scores["evaluations"] = [_look(one) for one in result.evaluations]
     if result.test is not None:
         bases = result.test.bases
         scores["test"] = {
@@ -105,6 +105,11 @@ def _as_json(decoded: Decoded) -> dict[str, Any]:
     }
     costs = {"gene_score": decoded.settings.gene_score, "intron_score": decoded.settings.intron_score}
     return costs | {"mcc": decoded.mcc} | levels
+
+
+def _look(one: Evaluation) -> dict[str, Any]:
+    """Return a look at validation as JSON; there is no training loss before the first line of the log."""
+    return one._asdict() | {"training_loss": _number(one.training_loss)}
 
 
 def _number(value: float) -> float | None:
