@@ -110,7 +110,7 @@ def read_record(folder: Path, task: str, use: str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
         found = content.pop("task", "sequences")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         raise _unreadable(folder) from None
     if found != task:
         raise InputError(
