@@ -4,6 +4,7 @@ Chromosomes are read tile by tile: the probabilities go into the tracks, and int
 what it needs to find the best genes. Memory does not grow with the genome, but for the genes themselves.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,10 +45,10 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     sizes = {name: genome.chromosome_sizes[name] for name in names if genome.index_of(name) >= 0}
     annotated = None if settings.annotation is None else read_annotation(settings.annotation, genome)
     finder.model.to("cuda" if torch.cuda.is_available() else "cpu")
-    settings.output.parent.mkdir(parents=True, exist_ok=True)
+    _check_writable(settings.output)
     with _tracks(settings, finder, sizes) as tracks, _bar(console, sum(sizes.values())) as advance:
         genes: list[GeneModel] = []
-        for name in names:
+        for name in sizes:
             genes += _annotate_one(settings, finder, genome, name, tracks, advance)
     write_gff3(genes, settings.output, sizes)
     exons = sum(len(gene.coding_exons) for gene in genes)
@@ -72,6 +73,13 @@ def check_decodable(finder: GeneFinder, folder: Path) -> None:
             f"{folder}: its exons hold untranslated regions, so genes have no reading frame to decode; "
             "fine-tune with labels.exons coding, or with label set coding or frame"
         )
+
+
+def _check_writable(output: Path) -> None:
+    """Make the folder of a file, and check that it can be written: better now than after hours."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.is_dir() or not os.access(output.parent, os.W_OK):
+        raise InputError(f"{output}: it cannot be written; give the name of a GFF3 file in another folder")
 
 
 def decoder_input(probabilities: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.float32]:
