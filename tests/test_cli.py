@@ -106,7 +106,7 @@ def test_help_names_every_command(capsys):
         assert f"{name} {command.help}" in text
 
 
-@pytest.mark.parametrize("command", [*cli.COMMANDS.values(), *cli.DATA.values()])
+@pytest.mark.parametrize("command", [*cli.COMMANDS.values(), *cli.DATA.values(), *cli.TASKS.values()])
 def test_the_function_of_a_command_takes_its_settings(command):
     module, _, name = command.function.partition(":")
     function = getattr(import_module(f"convnova.{module}"), name)

@@ -249,10 +249,11 @@ def _with_underscores(argument: str) -> str:
 def _task(given: list[str]) -> str:
     """Return what `convnova finetune` shall learn: --task, or `task` of its recipe."""
     flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    flags.add_argument("--task")
-    flags.add_argument("--config", action="append", default=[])
+    flags.add_argument("--task", nargs="?")  # that a value is missing, the parser of all flags tells
+    flags.add_argument("--config", nargs="?", action="append", default=[])
     found, _ = flags.parse_known_args(given)
-    tasks = [found.task, *(_task_of_recipe(Path(path)) for path in reversed(found.config)), "sequences"]
+    recipes = [Path(path) for path in reversed(found.config) if path is not None]
+    tasks = [found.task, *map(_task_of_recipe, recipes), "sequences"]
     task = next(task for task in tasks if task is not None)
     if task not in TASKS:
         raise InputError(f"there is no task {task!r} to fine-tune for; choose one of {', '.join(TASKS)}")
@@ -265,7 +266,8 @@ def _task_of_recipe(path: Path) -> str | None:
         recipe = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError):
         return None
-    return recipe.get("task") if isinstance(recipe, dict) else None
+    task = recipe.get("task") if isinstance(recipe, dict) else None
+    return None if task is None else str(task)
 
 
 def main(arguments: list[str] | None = None) -> int:
