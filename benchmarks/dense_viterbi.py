@@ -81,7 +81,7 @@ def steps(state: State, letter: str, settings: DecoderSettings) -> Iterator[Step
         yield Step(OUTSIDE, INTERGENIC)
         for strand in "+-":
             column = COLUMNS[strand]["exon"][0]
-            yield Step(("exon", strand, letter, 1, 1, True), column, settings.gene_score)
+            yield Step(("exon", strand, letter, 1, 1, True), column, settings.costs.gene)
         return
     part, strand = state[:2]
     grammar, columns = grammars(settings)[strand], COLUMNS[strand]
@@ -101,7 +101,7 @@ def steps(state: State, letter: str, settings: DecoderSettings) -> Iterator[Step
         if length == 3:
             for kind in range(len(grammar.introns)):
                 target = ("intron", strand, kind, codon, 1, coding)
-                yield Step(target, columns["intron"][0], settings.intron_score, f"first{strand}{kind}")
+                yield Step(target, columns["intron"][0], settings.costs.intron, f"first{strand}{kind}")
     else:
         _, _, kind, codon, length, coding = state
         length = min(length + 1, settings.min_intron_bp)
@@ -132,10 +132,10 @@ def machine(settings: DecoderSettings) -> Machine:
     if settings.has_partial_genes:
         for strand, grammar in grammars(settings).items():
             for codon in ("", "?", "??"):
-                starts["exon", strand, codon, 0, 0, False] = settings.gene_score
+                starts["exon", strand, codon, 0, 0, False] = settings.costs.gene
                 for kind in range(len(grammar.introns)):
                     intron = "intron", strand, kind, codon, settings.min_intron_bp, 0
-                    starts[intron] = settings.gene_score + settings.intron_score
+                    starts[intron] = settings.costs.gene + settings.costs.intron
     number = {state: index for index, state in enumerate(starts)}
     states, sites = list(starts), [""]
     rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
