@@ -69,7 +69,10 @@ def test_chromosomes_are_the_parts(toy):
     check_labels(task)
     assert task.label_set is LABEL_SETS["bend"]
     assert task.notes[0] == f"g.fa: {len(GENES)} genes"
-    assert len(task.notes) == 3
+    assert task.notes[3:] == tuple(
+        f"{split}: 0.0% of its stretches of 96 bp are in train too, on either strand"
+        for split in ("validation", "test")
+    )
 
 
 def test_without_chromosomes_about_a_twentieth_is_held_out_twice(toy):
@@ -171,13 +174,15 @@ def test_a_test_annotation_with_its_own_genome(toy):
     assert [region.chromosome for region in task.parts["train"].regions] == ["chr2", "chr10", "chr1"]
     assert [region.chromosome for region in task.parts["validation"].regions] == ["chr3"]
     check_labels(task, LETTERS | letters, GENES + genes)
-    assert len(task.notes) == 6
+    assert len(task.notes) == 8
+    assert task.notes[-1].startswith("test: 76.3% of its stretches")  # read from the other strand
 
 
-def test_a_test_annotation_on_the_same_genome_takes_nothing_away(toy):
-    task = load(toy, test_annotation=write_gff3(toy / "more.gff3", GENES[:3]))
-    assert task.parts["train"].total_bp + task.parts["validation"].total_bp == sum(map(len, LETTERS.values()))
-    assert coding(task.genes["test"]) == GENES[:3]
+def test_a_test_annotation_on_the_genome_of_training_is_refused(toy):
+    with pytest.raises(
+        InputError, match=r"more\.gff3: its genes lie on the genome that is trained on; hold out"
+    ):
+        load(toy, test_annotation=write_gff3(toy / "more.gff3", GENES[:3]))
 
 
 # GenBank

@@ -13,7 +13,7 @@ B windows in a batch, W scored bases, c context on one side, K labels.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -76,6 +76,19 @@ class LabelledBases(NamedTuple):
     def region_fetch(self, index: int) -> Callable[[int, int], Ids]:
         """Return what gives the ids of a stretch of one region."""
         return partial(self.fetch, index)
+
+    def head(self, most_bp: int) -> "LabelledBases":
+        """Return the regions that come first, the last of them cut, with at most so many bases."""
+        regions, labels, left = [], [], most_bp
+        for region, row in zip(self.regions, self.labels, strict=True):
+            width = min(region.width, left)
+            if width == 0:
+                break
+            first = region.end - width if region.strand == "-" else region.start
+            regions.append(replace(region, start=first, end=first + width))
+            labels.append(row[:width])
+            left -= width
+        return LabelledBases(self.genome, tuple(regions), tuple(labels))
 
     def counts(self, labels: int) -> NDArray[np.int64]:
         """Return how many bases have each label, (K,)."""

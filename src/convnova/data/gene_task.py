@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings, LabelSet, label_genes
+from convnova.data.base_overlap import STRETCH_BP, shared_share
 from convnova.data.base_windows import LabelledBases
 from convnova.data.bend import read_bend
 from convnova.data.gene_checks import coding_checks, splice_sites
@@ -77,20 +78,32 @@ def load_gene_task(data: GeneDataSettings, labels: GeneLabelSettings, seed: int 
     if data.test_annotation is not None:
         test = _read(data.test_annotation, data.test_genome or data.genome, data.cache, "test_genome")
         notes += _checks(test, labels)
+        if test.genome.checksum == source.genome.checksum:
+            raise InputError(
+                f"{data.test_annotation}: its genes lie on the genome that is trained on; "
+                "hold out chromosomes with test_chromosomes instead"
+            )
         whole: dict[Split, list[Interval]] = {"test": _whole(test.genome)}
         test_parts, test_genes = _parts(test, whole, labels)
         parts, genes = parts | test_parts, genes | test_genes
     for split, found in genes.items():
         if not found:
+            file = data.test_annotation if split == "test" and data.test_annotation else data.annotation
             raise InputError(
-                f"{data.annotation}: no gene lies in the {split} part; hold out other chromosomes"
+                f"{file}: no gene lies in the {split} part; hold out other chromosomes or records"
             )
+    for split in SPLITS[1:]:
+        if split in parts:
+            share = f"{shared_share(parts[split], parts['train']):.1%} of its stretches of {STRETCH_BP} bp"
+            notes.append(f"{split}: {share} are in train too, on either strand")
     return GeneTask(parts, genes, LABEL_SETS[labels.label_set], tuple(notes))
 
 
 def _read(annotation: Path, fasta: Path | None, cache: Path | None, setting: str) -> _Annotated:
     """Return the genes of a file and the genome that they lie on."""
     if annotation_format(annotation) == "GenBank":
+        if fasta is not None and setting != "test_genome":
+            raise InputError(f"{annotation}: GenBank brings its own sequences; leave {setting} out")
         genome = Genome.of_sequences(annotation, genbank_sequences(annotation))
         return _Annotated(genome, read_annotation(annotation, genome), is_records=True)
     if fasta is None:

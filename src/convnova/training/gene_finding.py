@@ -165,7 +165,7 @@ def _train(
         train_dataset=data,
         callbacks=[progress, clock, *tracker_callbacks(settings.output, training.trackers)],
         optimizer_settings=training.optimizer,
-        validation=task.parts["validation"],
+        validation=task.parts["validation"].head(training.evaluation_bp),
         label_set=task.label_set,
         selection=training.selection,
         weight_averaging=training.weight_averaging,

@@ -54,13 +54,16 @@ class GeneTrainingSettings(RunSettings):
     """Whether a prediction is the mean of those for both strands; also on validation."""
     selection: Literal["mcc", "f1", "accuracy", "loss"] = "mcc"
     """Score on the validation part by which the model is chosen among all evaluations."""
+    evaluation_bp: int = 2_000_000
+    """Most bases of the validation part that are scored each time."""
     patience: int | None = None
     """Evaluations without a better score after which training ends; default never before the last epoch."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.evaluations < 1:
-            raise InputError(f"evaluations must be at least 1, got {self.evaluations}")
+        for name in ("evaluations", "evaluation_bp"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.weight_averaging < 1:
             raise InputError(f"weight_averaging must be at least 0 and below 1, got {self.weight_averaging}")
         if self.patience is not None and self.patience < 1:

@@ -26,7 +26,7 @@ from convnova.inference.score_bases import BaseScores, score_bases
 from convnova.inference.tiles import Tile
 
 MOST_TUNING_BP = 3_000_000
-"""Bases of validation on which costs are chosen; the regions that come first, whole."""
+"""Bases of validation on which costs are chosen, those that come first."""
 
 
 class Decoded(NamedTuple):
@@ -84,7 +84,7 @@ def test_genes(model: Any, saved: SavedGeneFinder, task: GeneTask, labels: GeneL
 
 def _network_evidence(model: Any, saved: SavedGeneFinder, task: GeneTask) -> dict[Interval, Evidence]:
     """Return what the network says of the first regions of validation, predicted once and kept."""
-    part = _first_regions(task.parts["validation"])
+    part = task.parts["validation"].head(MOST_TUNING_BP)
     kept: list[list[Stretch]] = [[] for _ in part.regions]
 
     def keep(index: int, tile: Tile) -> None:
@@ -105,7 +105,7 @@ def _counted(task: GeneTask, labels: GeneLabelSettings) -> Decoded:
             for index, region in enumerate(part.regions)
         }
 
-    validation = evidence(_first_regions(task.parts["validation"]))
+    validation = evidence(task.parts["validation"].head(MOST_TUNING_BP))
     settings = choose_costs(validation, task.genes["validation"], DecoderSettings())
     found = [
         gene
@@ -113,12 +113,6 @@ def _counted(task: GeneTask, labels: GeneLabelSettings) -> Decoded:
         for gene in decode_region(region, one, settings)
     ]
     return _decoded(found, task, labels, settings)
-
-
-def _first_regions(part: LabelledBases) -> LabelledBases:
-    ends = np.cumsum([region.width for region in part.regions])
-    kept = max(1, int((ends <= MOST_TUNING_BP).sum()))
-    return part._replace(regions=part.regions[:kept], labels=part.labels[:kept])
 
 
 def _decoded(

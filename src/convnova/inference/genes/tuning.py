@@ -23,7 +23,8 @@ def choose_costs(
 ) -> DecoderSettings:
     """Return the settings with the gene and intron score, of a grid of sixteen, that agree best with genes.
 
-    Best is the mean of the F1 of nucleotides, exons and genes. Scores that are given are left as they are.
+    Best is the mean of the F1 of nucleotides, exons and genes. Scores that are given are left as they are;
+    all are where the regions have no gene.
 
     Args:
         evidence: of each region to choose on.
@@ -36,9 +37,13 @@ def choose_costs(
         replace(settings, gene_score=gene, intron_score=intron) for gene, intron in product(genes, introns)
     ]
 
+    regions = list(evidence)
+    if not agreement([], annotated, regions).gene.annotated:
+        return settings
+
     def goodness(choice: DecoderSettings) -> float:
         found = [gene for region, one in evidence.items() for gene in decode_region(region, one, choice)]
-        return mean_f1(agreement(found, annotated, list(evidence)))
+        return mean_f1(agreement(found, annotated, regions))
 
     return max(choices, key=goodness)
 
