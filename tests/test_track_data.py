@@ -64,6 +64,15 @@ def test_labels_are_the_peaks(folder):
     assert len(list(part.ids[5:9])) == 4
 
 
+@pytest.mark.parametrize("labels", [1, 7, 10**6])
+def test_labels_are_unpacked_in_blocks(folder, monkeypatch, labels):
+    monkeypatch.setattr("convnova.data.tracks.data._BLOCK_LABELS", labels)
+    part = TrackData.open(folder).part("validation")
+    blocks = list(part.label_blocks())
+    assert max(map(len, blocks)) <= max(1, labels // 2)
+    assert np.array_equal(np.concatenate(blocks), part.labels)
+
+
 def test_a_pickled_part_is_a_path(folder):
     part = TrackData.open(folder).part("test")
     sent = pickle.dumps(part)

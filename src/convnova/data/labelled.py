@@ -46,6 +46,9 @@ class LabelledPart(Protocol):
     def label_totals(self) -> NDArray[np.float64]:
         """Sum of each independent label or value over the sequences, (K,)."""
 
+    def label_blocks(self) -> Iterator[NDArray[Any]]:
+        """Yield the labels of consecutive sequences, of as many as fit well into memory."""
+
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> tuple[Ids, Any]: ...
 
@@ -87,6 +90,10 @@ class LabelledSequences:
     def label_totals(self) -> NDArray[np.float64]:
         """Sum of each independent label or value over the sequences, (K,)."""
         return self.labels.reshape(len(self), -1).sum(axis=0, dtype=np.float64)
+
+    def label_blocks(self) -> Iterator[NDArray[Any]]:
+        """Yield the labels, which are in memory, at once."""
+        yield self.labels
 
     def take(self, indices: NDArray[np.integer] | NDArray[np.bool_]) -> "LabelledSequences":
         """Return the sequences at some indices, in their order, or where a mask (n,) is true."""

@@ -14,11 +14,10 @@ from convnova.inference.classify import score_lines
 from convnova.training.arguments import quiet_libraries, resolve_precision
 from convnova.training.checkpoints import sole_writer
 from convnova.training.finetune import Finetuned
-from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.learn import Measured, check_model, learn, measure, starting_point
 from convnova.training.record import SCORES_NAME
 from convnova.training.search import check_search, search
-from convnova.training.task_output import check_output, protocol, write_output
+from convnova.training.task_output import check_output, effort, protocol, write_output
 from convnova.training.task_settings import FinetuneTaskSettings
 
 
@@ -88,16 +87,8 @@ def _describe(console: Console, settings: FinetuneTaskSettings, task: LabelledTa
     say(
         console,
         f"{settings.model}: receptive field {config.receptive_field} bp, "
-        f"{_work(settings.training)} -> {settings.output}",
+        f"{effort(settings.training)} -> {settings.output}",
     )
-
-
-def _work(training: FinetuneSettings) -> str:
-    """Return what will be trained and for how long, in words."""
-    if training.method == "logistic-regression":
-        return "regression on frozen embeddings"
-    what = "whole model" if training.method == "whole-model" else "head on the frozen backbone"
-    return f"{what}, {training.epochs} epoch{'s' if training.epochs > 1 else ''}"
 
 
 def _report(

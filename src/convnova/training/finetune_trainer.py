@@ -54,7 +54,7 @@ class FinetuneTrainer(ScheduledTrainer):
         )
         self.selection = selection
         is_regression = self.model.config.problem_type == "regression"
-        self.scale = LabelScale.of(train.labels) if is_regression else None
+        self.scale = LabelScale.of(train) if is_regression else None
         """What training labels are brought to; scores are of values in their own units."""
         if self.scale is not None:
             self.train_dataset = self.scale.standardise(train)

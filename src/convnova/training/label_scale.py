@@ -6,6 +6,7 @@ of steps to reach. The head is linear, so the scale goes into it in the end and 
 n sequences, K values.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,11 +29,11 @@ class LabelScale(NamedTuple):
     """(K,)."""
 
     @classmethod
-    def of(cls, labels: Values) -> "LabelScale":
+    def of(cls, part: LabelledPart) -> "LabelScale":
         """Return the scale of labels (n,) or (n, K); a value that never changes keeps its unit."""
-        values = labels.reshape(len(labels), -1).astype(np.float64)
-        sd = values.std(axis=0)
-        return cls(values.mean(axis=0).astype(np.float32), np.where(sd > 0, sd, 1).astype(np.float32))
+        mean = sum(block.sum(axis=0) for block in _blocks(part)) / len(part)
+        sd = np.sqrt(sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(part)) / len(part))
+        return cls(mean.astype(np.float32), np.where(sd > 0, sd, 1).astype(np.float32))
 
     def standardise(self, part: LabelledPart) -> "StandardisedPart":
         """Return the sequences with labels on the common scale."""
@@ -79,6 +80,15 @@ class StandardisedPart:
         """Sum of each value on the common scale, (K,)."""
         return (self.part.label_totals - len(self) * self.scale.mean) / self.scale.sd
 
+    def label_blocks(self) -> Iterator[Values]:
+        """Yield the labels of consecutive sequences on the common scale."""
+        return map(self._scaled, self.part.label_blocks())
+
     def _scaled(self, labels: Values) -> Values:
         values = labels.reshape(-1, len(self.scale.mean))
         return ((values - self.scale.mean) / self.scale.sd).reshape(labels.shape)
+
+
+def _blocks(part: LabelledPart) -> Iterator[NDArray[np.float64]]:
+    """Yield labels as rows of values, (b, K)."""
+    return (labels.reshape(len(labels), -1).astype(np.float64) for labels in part.label_blocks())

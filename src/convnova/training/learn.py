@@ -4,12 +4,14 @@ This is what `convnova finetune` does with a user's files and `convnova benchmar
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from convnova.data.label_scheme import LabelScheme
+from convnova.data.labelled import LabelledPart
 from convnova.data.task import LabelledTask
 from convnova.errors import InputError
 from convnova.evaluation.bootstrap import Interval, bootstrap_interval
@@ -24,6 +26,26 @@ from convnova.training.weights import WEIGHTS_NAME, pretrained_config
 
 PRESET, SCRATCH = "preset:", "scratch:"
 """Before the name of a preset; before the folder of a model whose architecture alone is wanted."""
+
+
+class Task(Protocol):
+    """What a model is trained, chosen and tested on: parts in memory, or read when they are asked for."""
+
+    @property
+    def train(self) -> LabelledPart:
+        """To learn from."""
+
+    @property
+    def validation(self) -> LabelledPart | None:
+        """To choose on."""
+
+    @property
+    def test(self) -> LabelledPart | None:
+        """Read once."""
+
+    @property
+    def scheme(self) -> LabelScheme:
+        """What the labels mean."""
 
 
 class Start(NamedTuple):
@@ -46,7 +68,7 @@ class Measured(NamedTuple):
 
 
 def learn(
-    task: LabelledTask,
+    task: Task,
     model: str,
     network: TaskNetworkSettings,
     training: FinetuneSettings,
@@ -85,7 +107,7 @@ def measure(made: Finetuned, task: LabelledTask, average_strands: bool) -> Measu
     return Measured(predictions, score(problem, labels, predictions), interval)
 
 
-def starting_point(model: str, network: TaskNetworkSettings, task: LabelledTask) -> Start:
+def starting_point(model: str, network: TaskNetworkSettings, task: Task) -> Start:
     """Return the configuration of a task's model, and where its weights come from.
 
     Raises:

@@ -11,6 +11,7 @@ model.safetensors, ...  the model; there last, so where it is, the run is finish
 """
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from convnova.training.checkpoints import LOCK_NAME, remove_incomplete, write_mo
 from convnova.training.choice import Evaluation
 from convnova.training.finetune import Finetuned
 from convnova.training.finetune_settings import FinetuneSettings
-from convnova.training.learn import Measured
+from convnova.training.learn import Measured, Task
 from convnova.training.record import RECORD_NAME, SCORES_NAME, run_record
 from convnova.training.search import SEARCH_NAMES
 from convnova.training.task_figures import LEARNING_NAME, TEST_NAME, write_task_figures
@@ -37,6 +38,7 @@ from convnova.training.weights import WEIGHTS_NAME
 from convnova.writing import write_json
 
 PREDICTIONS_NAME = "test_predictions.csv"
+_NAMES = (TRAINED_NAME, RECORD_NAME, SCORES_NAME, PREDICTIONS_NAME, LEARNING_NAME, TEST_NAME)
 
 
 def check_output(output: Path) -> None:
@@ -55,7 +57,7 @@ def check_output(output: Path) -> None:
         raise InputError(f"{output} is not an empty folder; choose another output folder")
 
 
-def protocol(training: FinetuneSettings, task: LabelledTask) -> str:
+def protocol(training: FinetuneSettings, task: Task) -> str:
     """Return in one sentence how a score comes about."""
     metric = training.selection or SELECTION[task.scheme.problem_type]
     strands = "both strands" if training.augmentation.reverse_complement else "the strand given"
@@ -64,6 +66,14 @@ def protocol(training: FinetuneSettings, task: LabelledTask) -> str:
     return (
         f"chosen by {METRIC_NAMES[metric]} on validation{read}; trained on {strands}, predictions {averaged}"
     )
+
+
+def effort(training: FinetuneSettings) -> str:
+    """Return what will be trained and for how long, in words."""
+    if training.method == "logistic-regression":
+        return "regression on frozen embeddings"
+    what = "whole model" if training.method == "whole-model" else "head on the frozen backbone"
+    return f"{what}, {training.epochs} epoch{'s' if training.epochs > 1 else ''}"
 
 
 def write_output(
@@ -82,10 +92,10 @@ def write_output(
         settings.read.max_length_bp,
         settings.read.too_long,
     )
-    _remove_unfinished(output)
+    remove_unfinished(output, _NAMES)
     write_json(output / TASK_NAME, saved.to_dict())
     write_trained(output, *(part.ids for part in (task.train, task.validation) if part is not None))
-    curve = [_row(evaluation) for evaluation in made.evaluations]
+    curve = [curve_row(evaluation) for evaluation in made.evaluations]
     scores: dict[str, Any] = {
         "metric": made.selection,
         "protocol": protocol(settings.training, task),
@@ -119,10 +129,10 @@ def write_output(
     write_model(made.model, output)
 
 
-def _remove_unfinished(output: Path) -> None:
-    """Remove what a run that was killed while it wrote has left."""
+def remove_unfinished(output: Path, names: Iterable[str]) -> None:
+    """Remove what a run that was killed while it wrote has left: files of these names."""
     remove_incomplete(output)
-    for name in (TRAINED_NAME, RECORD_NAME, SCORES_NAME, PREDICTIONS_NAME, LEARNING_NAME, TEST_NAME):
+    for name in names:
         (output / name).unlink(missing_ok=True)
 
 
@@ -134,7 +144,7 @@ def _by_name(names: tuple[str, ...], scores: dict[str, NDArray[np.float64]]) -> 
     }
 
 
-def _row(evaluation: Evaluation) -> dict[str, Any]:
+def curve_row(evaluation: Evaluation) -> dict[str, Any]:
     """Return a look at validation as JSON can hold it: it knows no NaN."""
     loss = None if math.isnan(evaluation.training_loss) else evaluation.training_loss
     return {"epoch": evaluation.epoch, "training_loss": loss} | evaluation.scores

@@ -3,7 +3,7 @@
 n rows, T tracks, L length in bp.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -21,6 +21,8 @@ from convnova.genome.files import at_place
 from convnova.sequence import Ids
 
 Source = str | Path | Genome
+
+_BLOCK_LABELS = 2**22  # unpacked at a time
 
 
 class TrackData:
@@ -162,6 +164,12 @@ class TrackPart:
     def label_totals(self) -> NDArray[np.float64]:
         """Number of positives, or sum of the signal, of each track, (T,)."""
         return np.array(self.data.facts.totals[self.split])
+
+    def label_blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the labels of consecutive rows, some millions at a time."""
+        step = max(1, _BLOCK_LABELS // len(self.data.facts.names))
+        for first in range(self.rows.start, self.rows.stop, step):
+            yield self.data.labels(slice(first, min(first + step, self.rows.stop)))
 
 
 @dataclass(frozen=True, eq=False)
