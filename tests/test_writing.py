@@ -7,7 +7,7 @@ import pytest
 
 from convnova.errors import InputError
 from convnova.inference.tables import write_table
-from convnova.writing import whole_file, write_json
+from convnova.writing import make_folder, whole_file, write_json
 
 needs_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 FRAME = pl.DataFrame({"name": ["a"] * 5000, "score": [0.25] * 5000})
@@ -92,3 +92,12 @@ def test_other_endings_are_refused(tmp_path, name):
         InputError, match=rf"{name}: the name must end with one of \.csv, \.tsv, \.parquet, \.bed"
     ):
         write_table(FRAME, tmp_path / name)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
+    make_folder(tmp_path / "a/b")
+    make_folder(tmp_path / "a/b")
+    assert (tmp_path / "a/b").is_dir()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match=r"b: cannot be used for output \(no permission to write\); choose"):
+        make_folder(tmp_path / "a/b")

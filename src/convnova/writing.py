@@ -7,6 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from convnova.errors import InputError
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it; one that is there is kept.
+
+    Raises:
+        InputError: when it cannot be made, or nothing can be written to it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        reason = None if os.access(path, os.W_OK) else "no permission to write"
+    except OSError as error:
+        reason = error.strerror
+    if reason is not None:
+        raise InputError(f"{path}: cannot be used for output ({reason}); choose another place")
+
 
 @contextmanager
 def whole_file(path: Path, ending: str = "") -> Iterator[Path]:

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich import progress
 from rich.console import Console
 
-from convnova.console import log_console, say
+from convnova.console import log_console, progress_bar, say
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.annotation_files import read_annotation
@@ -46,7 +45,10 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     annotated = None if settings.annotation is None else read_annotation(settings.annotation, genome)
     finder.model.to("cuda" if torch.cuda.is_available() else "cpu")
     _check_writable(settings.output)
-    with _tracks(settings, finder, sizes) as tracks, _bar(console, sum(sizes.values())) as advance:
+    with (
+        _tracks(settings, finder, sizes) as tracks,
+        progress_bar(console, "annotating", sum(sizes.values())) as advance,
+    ):
         genes: list[GeneModel] = []
         for name in sizes:
             genes += _annotate_one(settings, finder, genome, name, tracks, advance)
@@ -125,14 +127,3 @@ def _tracks(
     names = [label.replace("+", "_plus").replace("-", "_minus") for label in finder.saved.labels.labels]
     with bigwig_files([settings.tracks / f"{name}.bw" for name in names], sizes) as files:
         yield files
-
-
-@contextmanager
-def _bar(console: Console, total_bp: int) -> Iterator[Callable[[int], None]]:
-    """Show how far prediction is, and give what moves the bar by some bases."""
-    columns = (progress.BarColumn(), progress.TaskProgressColumn(), progress.TimeRemainingColumn())
-    with progress.Progress(
-        progress.TextColumn("  annotating"), *columns, console=console, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=total_bp)
-        yield lambda bases: bar.update(task, advance=bases)

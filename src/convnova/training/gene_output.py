@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import polars as pl
 from rich.console import Console
 
-from convnova.console import say
+from convnova.console import plain_table, say
 from convnova.data.gene_task import GeneTask
 from convnova.evaluation.scores import METRIC_NAMES
 from convnova.inference.genes import write_gff3
-from convnova.inference.genes.tables import LEGEND, SHARES, gene_table, plain_table, shown
+from convnova.inference.genes.tables import LEGEND, SHARES, gene_table, shown
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.saved_task import TASK_NAME
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification

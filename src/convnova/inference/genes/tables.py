@@ -2,9 +2,9 @@
 
 import math
 
-from rich import box
 from rich.table import Table
 
+from convnova.console import plain_table
 from convnova.evaluation.gene_scores import GeneScores
 
 SHARES = ("sensitivity", "specificity", "f1")
@@ -24,18 +24,8 @@ def gene_table(title: str, scores: GeneScores) -> Table:
         ]
         for level, one in scores._asdict().items()
     ]
-    return plain_table(["level", "annotated", "predicted", *SHARES], rows, title)
-
-
-def plain_table(columns: list[str], rows: list[list[str]], title: str | None = None) -> Table:
-    """Return a table that a log file can hold too: the first column to the left, numbers to the right."""
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
+    table = plain_table(["level", "annotated", "predicted", *SHARES], rows)
+    table.title, table.title_justify = title, "left"
     return table
 
 
