@@ -1,10 +1,9 @@
 import numpy as np
-import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from convnova.errors import InputError
-from convnova.evaluation.track_scores import by_group, lines, score_tracks, write_track_scores
+from convnova.evaluation.track_scores import by_group, score_tracks
 from convnova.training.track_figures import track_figure
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
@@ -25,17 +24,15 @@ def test_each_track_is_scored_on_its_own(scored):
     labels, predictions, scores = scored
     for column in (0, 1, 2, 4):
         truth, chance = labels[:, column], predictions[:, column]
-        assert scores.auroc[column] == pytest.approx(roc_auc_score(truth, chance))
-        assert scores.auprc[column] == pytest.approx(average_precision_score(truth, chance))
+        assert scores.by_metric["auroc"][column] == pytest.approx(roc_auc_score(truth, chance))
+        assert scores.by_metric["auprc"][column] == pytest.approx(average_precision_score(truth, chance))
     assert scores.positives.tolist() == labels.sum(axis=0).tolist()
 
 
 def test_tracks_without_positives_or_negatives_are_left_out_and_never_counted_as_half(scored):
     scores = scored[2]
-    assert scores.left_out == ("d", "f")
-    assert np.isnan(scores.auroc[[3, 5]]).all()
-    assert np.isnan(scores.auprc[[3, 5]]).all()
-    assert lines(scores)[-1] == ("2 tracks are left out, with no positive or no negative among 40 bins: d, f")
+    assert scores.left_out == ["d", "f"]
+    assert all(np.isnan(values[[3, 5]]).all() for values in scores.by_metric.values())
 
 
 def test_groups_are_means_and_medians_of_their_tracks(scored):
@@ -45,15 +42,26 @@ def test_groups_are_means_and_medians_of_their_tracks(scored):
     for name, columns in {"all": [0, 1, 2, 4], "TF": [0, 1], "DHS": [2, 4]}.items():
         one = groups[name]
         assert one.tracks == len(columns)
-        assert one.auroc_mean == pytest.approx(scores.auroc[columns].mean())
-        assert one.auroc_median == pytest.approx(np.median(scores.auroc[columns]))
-        assert one.auprc_mean == pytest.approx(scores.auprc[columns].mean())
-        assert one.auprc_median == pytest.approx(np.median(scores.auprc[columns]))
+        for metric, values in scores.by_metric.items():
+            assert one.mean[metric] == pytest.approx(values[columns].mean())
+            assert one.median[metric] == pytest.approx(np.median(values[columns]))
 
 
-def test_the_csv_has_a_row_a_track(scored, tmp_path):
-    write_track_scores(scored[2], tmp_path / "tracks.csv")
-    frame = pl.read_csv(tmp_path / "tracks.csv")
+def test_signals_are_scored_by_correlation():
+    rng = np.random.default_rng(0)
+    labels, predictions = rng.normal(size=(2, 30, 3))
+    labels[:, 1] = 2.0
+    scores = score_tracks("abc", [""] * 3, labels, predictions, "regression")
+    assert scores.left_out == ["b"]
+    for column in (0, 2):
+        expected = np.corrcoef(labels[:, column], predictions[:, column])[0, 1]
+        assert scores.by_metric["pearson"][column] == pytest.approx(expected)
+    assert list(scores.by_metric) == ["pearson", "spearman"]
+    assert scores.positives.tolist() == [(column > 0).sum() for column in labels.T]
+
+
+def test_the_table_has_a_row_a_track(scored):
+    frame = scored[2].table()
     assert frame.columns == ["track", "group", "positives", "bins", "auroc", "auprc"]
     assert frame["track"].to_list() == NAMES
     assert frame["auroc"].is_null().to_list() == [False, False, False, True, False, True]

@@ -39,6 +39,21 @@ def kmer_frequencies(sequences: Ids | Sequence[Ids], k: int) -> NDArray[np.float
     return frequencies
 
 
+def strandless_frequencies(sequences: Ids | Sequence[Ids], k: int) -> NDArray[np.float32]:
+    """Return the share of each k-mer on both strands together, (n, words), the same for either strand.
+
+    A word and its reverse complement are one column, in the order of the one that comes first.
+
+    Raises:
+        InputError: for k outside 1 to 8.
+    """
+    frequencies = kmer_frequencies(sequences, k)
+    words = np.arange(4**k)
+    letters = words[:, None] // 4 ** np.arange(k) % 4  # the last letter first
+    opposite = (3 - letters) @ 4 ** np.arange(k - 1, -1, -1)
+    return ((frequencies + frequencies[:, opposite]) / np.float32(2))[:, words <= opposite]
+
+
 class KmerClassifier(NamedTuple):
     """Logistic regression on k-mer frequencies."""
 

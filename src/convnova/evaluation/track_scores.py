@@ -1,13 +1,12 @@
 """Scores of many tracks: each on its own, and their mean and median by group.
 
-A track that is positive everywhere in the test set, or nowhere, has no AUROC. It is listed and left out of
-every mean, and never counted as 0.5.
+A track that is the same in all bins of the test set, such as one that is positive nowhere, has no score. It
+is listed and left out of every mean, and never counted as an AUROC of 0.5.
 
 n bins, T tracks.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,41 +15,40 @@ from numpy.typing import NDArray
 
 from convnova.errors import InputError
 from convnova.evaluation.scores import score_by_label
-from convnova.writing import whole_file
 
 ALL = "all"
 """Name of the group of all tracks."""
+TRACK_METRICS = {"multi_label_classification": ("auroc", "auprc"), "regression": ("pearson", "spearman")}
+"""What each track is scored by, for peaks and for signals."""
 
 
 class TrackScores(NamedTuple):
-    """AUROC and AUPRC of each of T tracks; NaN where they are not defined."""
+    """Scores of each of T tracks."""
 
     names: tuple[str, ...]
     groups: tuple[str, ...]
     """Empty where none is known."""
     positives: NDArray[np.int64]
-    """Bins where the track is positive, (T,)."""
+    """Bins where the track is above 0, (T,)."""
     bins: int
-    auroc: NDArray[np.float64]
-    auprc: NDArray[np.float64]
+    by_metric: dict[str, NDArray[np.float64]]
+    """As `TRACK_METRICS` has them, each (T,); NaN where they are not defined."""
 
     @property
-    def left_out(self) -> tuple[str, ...]:
-        """Tracks that are positive nowhere, or everywhere."""
-        return tuple(name for name, value in zip(self.names, self.auroc, strict=True) if np.isnan(value))
+    def is_scored(self) -> NDArray[np.bool_]:
+        """Whether a track is not the same in all bins, (T,)."""
+        return ~np.isnan(next(iter(self.by_metric.values())))
+
+    @property
+    def left_out(self) -> list[str]:
+        """Tracks without scores."""
+        return [name for name, is_scored in zip(self.names, self.is_scored, strict=True) if not is_scored]
 
     def table(self) -> pl.DataFrame:
         """Return a row a track; scores are null where they are not defined."""
-        return pl.DataFrame(
-            {
-                "track": self.names,
-                "group": self.groups,
-                "positives": self.positives,
-                "bins": np.full(len(self.names), self.bins),
-                "auroc": self.auroc,
-                "auprc": self.auprc,
-            }
-        ).with_columns(pl.col("auroc", "auprc").fill_nan(None))
+        columns = {"track": self.names, "group": self.groups, "positives": self.positives}
+        columns |= {"bins": np.full(len(self.names), self.bins)} | self.by_metric
+        return pl.DataFrame(columns).with_columns(pl.col(*self.by_metric).fill_nan(None))
 
 
 class GroupScores(NamedTuple):
@@ -58,63 +56,48 @@ class GroupScores(NamedTuple):
 
     group: str
     tracks: int
-    auroc_mean: float
-    auroc_median: float
-    auprc_mean: float
-    auprc_median: float
+    mean: dict[str, float]
+    """By metric."""
+    median: dict[str, float]
 
 
 def score_tracks(
-    names: Sequence[str], groups: Sequence[str], labels: NDArray[Any], predictions: NDArray[Any]
+    names: Sequence[str],
+    groups: Sequence[str],
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    problem_type: str = "multi_label_classification",
 ) -> TrackScores:
     """Return the scores of each track.
 
     Args:
         names: of T tracks.
         groups: of each, such as TF, DHS or histone; empty where none is known.
-        labels: 0 or 1, (n, T).
-        predictions: probabilities, (n, T).
+        labels: 0 or 1, or signals, (n, T).
+        predictions: probabilities, or signals, (n, T).
+        problem_type: a key of `TRACK_METRICS`.
 
     Raises:
-        InputError: for shapes that do not fit, or when no track has both positives and negatives.
+        InputError: for shapes that do not fit, or when every track is the same in all bins.
     """
     if not len(names) == len(groups) == labels.shape[-1]:
         raise InputError(
             f"{len(names)} names and {len(groups)} groups for labels {labels.shape}; give one of each a track"
         )
-    scores = score_by_label("multi_label_classification", labels, predictions)
-    positives = labels.sum(axis=0, dtype=np.int64)
-    return TrackScores(tuple(names), tuple(groups), positives, len(labels), scores["auroc"], scores["auprc"])
+    scores = score_by_label(problem_type, labels, predictions)
+    by_metric = {metric: scores[metric] for metric in TRACK_METRICS[problem_type]}
+    return TrackScores(tuple(names), tuple(groups), (labels > 0).sum(axis=0), len(labels), by_metric)
 
 
 def by_group(scores: TrackScores) -> Iterator[GroupScores]:
     """Yield the mean and median over all tracks, then over those of each group, if there are groups."""
-    is_scored, groups = ~np.isnan(scores.auroc), np.array(scores.groups)
+    groups = np.array(scores.groups)
     for group in (ALL, *(group for group in dict.fromkeys(scores.groups) if group)):
-        rows = is_scored & (np.ones_like(is_scored) if group == ALL else groups == group)
+        rows = scores.is_scored if group == ALL else scores.is_scored & (groups == group)
         if rows.any():
-            auroc, auprc = scores.auroc[rows], scores.auprc[rows]
-            means = (float(function(one)) for one in (auroc, auprc) for function in (np.mean, np.median))
-            yield GroupScores(group, int(rows.sum()), *means)
-
-
-def lines(scores: TrackScores) -> list[str]:
-    """Return the scores of the groups, and what is left out, one sentence each."""
-    said = [
-        f"{one.group}, {one.tracks:,} tracks: "
-        f"AUROC mean {one.auroc_mean:.4f}, median {one.auroc_median:.4f}; "
-        f"AUPRC mean {one.auprc_mean:.4f}, median {one.auprc_median:.4f}"
-        for one in by_group(scores)
-    ]
-    if scores.left_out:
-        said.append(
-            f"{len(scores.left_out):,} tracks are left out, with no positive or no negative among "
-            f"{scores.bins:,} bins: {', '.join(scores.left_out)}"
-        )
-    return said
-
-
-def write_track_scores(scores: TrackScores, path: Path) -> None:
-    """Write a CSV with a row for each track, whole or not at all."""
-    with whole_file(path) as staging:
-        scores.table().write_csv(staging)
+            of_group = {metric: values[rows] for metric, values in scores.by_metric.items()}
+            mean, median = (
+                {metric: float(function(values)) for metric, values in of_group.items()}
+                for function in (np.mean, np.median)
+            )
+            yield GroupScores(group, int(rows.sum()), mean, median)
