@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -34,18 +35,28 @@ def bigwig_files(paths: Iterable[Path], sizes: Mapping[str, int]) -> Iterator[li
     Raises:
         InputError: when pybigtools is missing.
     """
+    library = bigwig_library()
+    with ExitStack() as stack:
+        files = []
+        for path in paths:
+            staging = stack.enter_context(whole_file(path, ".bw"))
+            files.append(stack.enter_context(BigWigFile(library, path, staging, dict(sizes))))
+        yield files
+
+
+def bigwig_library() -> ModuleType:
+    """Return pybigtools.
+
+    Raises:
+        InputError: when it is missing.
+    """
     try:
         import pybigtools
     except ImportError:
         raise InputError(
             "pybigtools is needed for bigWig; install it with: pip install 'convnova[tracks]'"
         ) from None
-    with ExitStack() as stack:
-        files = []
-        for path in paths:
-            staging = stack.enter_context(whole_file(path, ".bw"))
-            files.append(stack.enter_context(BigWigFile(pybigtools, path, staging, dict(sizes))))
-        yield files
+    return pybigtools
 
 
 class BigWigFile:
@@ -79,6 +90,16 @@ class BigWigFile:
         """
         if len(values):
             self._put(_runs(chromosome, start, values))
+
+    def add_bins(
+        self,
+        chromosome: str,
+        starts: NDArray[np.integer],
+        ends: NDArray[np.integer],
+        values: NDArray[np.floating],
+    ) -> None:
+        """Add the values of bins of one chromosome, in order, (b,); each becomes a run, also one of 0."""
+        self._put(_rows(chromosome, starts, ends, values))
 
     def _check(self) -> None:
         """Open what was written: pybigtools prints some errors and raises none."""
@@ -118,5 +139,9 @@ def _runs(chromosome: str, start: int, values: NDArray[np.floating]) -> list[Run
     first = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     last = np.append(first[1:], len(values))
     kept = values[first] != 0
-    columns = (first[kept] + start, last[kept] + start, values[first[kept]])
+    return _rows(chromosome, first[kept] + start, last[kept] + start, values[first[kept]])
+
+
+def _rows(chromosome: str, *columns: NDArray[Any]) -> list[Run]:
+    """Return columns of starts, ends and values as runs."""
     return [(chromosome, *run) for run in zip(*(column.tolist() for column in columns), strict=True)]

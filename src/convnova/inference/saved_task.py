@@ -21,6 +21,9 @@ from convnova.errors import InputError
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.writing import whole_file
 
+_COMMANDS = {"sequences": "classify", "gene-finding": "annotate", "tracks": "predict"}
+"""What uses a model, by its task."""
+
 TASK_NAME, TRAINED_NAME = "task.json", "trained_sequences.npy"
 
 
@@ -113,9 +116,10 @@ def read_record(folder: Path, task: str, use: str) -> dict[str, Any]:
     except (ValueError, AttributeError, TypeError):
         raise _unreadable(folder) from None
     if found != task:
+        give = f"give a folder that `convnova finetune --task {task}` wrote"
         raise InputError(
             f"{folder}: its model was made for {found}, and to {use} it takes one for {task}; "
-            f"give a folder that `convnova finetune --task {task}` wrote"
+            + (f"use convnova {_COMMANDS[found]} for it, or {give}" if found in _COMMANDS else give)
         )
     return content
 

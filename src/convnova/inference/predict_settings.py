@@ -1,0 +1,60 @@
+"""Settings of `convnova predict`; light to import, for the command line."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from convnova.errors import InputError
+
+TABLES = (".csv", ".tsv", ".parquet")
+BIGWIG = (".bw", ".bigwig")
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """A model of many tracks over a genome, to bigWig files or a table."""
+
+    model: Path
+    """Folder that convnova finetune --task tracks wrote."""
+    genome: Path
+    """Genome as FASTA: plain, gzip or bgzip; any, not only the one that the model learned from."""
+    output: Path
+    """Folder for a bigWig file of each track; a .bw file where one track is named; or a table (.csv, .tsv,
+    .parquet) with a row for each interval."""
+    intervals: Path | None = None
+    """BED of the places to predict: bins from the begin of each to its end, or for a table the window around
+    its centre; default the whole genome."""
+    tracks: list[str] = field(default_factory=list)
+    """Tracks to write; default all."""
+    step_bp: int | None = None
+    """Length of a bin in the bigWig files; default that of the data set. The window that is read lies around
+    the centre of the bin."""
+    both_strands: bool | None = None
+    """Whether predictions are averaged over both strands; default as the model was chosen."""
+    cache: Path | None = None
+    """Folder for the memory-mapped genome; default beside the FASTA."""
+
+    def __post_init__(self) -> None:
+        if self.step_bp is not None and self.step_bp < 1:
+            raise InputError(f"step_bp must be at least 1, got {self.step_bp}")
+        if self.is_table and self.intervals is None:
+            raise InputError(
+                f"{self.output}: a table has a row for each interval, so give intervals; for the whole "
+                "genome name a folder, which gets a bigWig file of each track"
+            )
+        if self.is_table and self.step_bp is not None:
+            raise InputError("step_bp is for bigWig files; a table has one window around each interval")
+        if self.is_bigwig and len(self.tracks) != 1:
+            raise InputError(
+                f"{self.output}: one bigWig file holds one track, so name it by tracks; or name a folder for "
+                "all of them"
+            )
+
+    @property
+    def is_table(self) -> bool:
+        """Whether a table is written."""
+        return self.output.suffix.lower() in TABLES
+
+    @property
+    def is_bigwig(self) -> bool:
+        """Whether one bigWig file is written."""
+        return self.output.suffix.lower() in BIGWIG
