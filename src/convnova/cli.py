@@ -25,10 +25,12 @@ from convnova.data.tracks.settings import TrackSettings
 from convnova.demo.settings import DemoSettings
 from convnova.errors import InputError, TerminatedError
 from convnova.inference.annotate_settings import AnnotateSettings
+from convnova.inference.predict_settings import PredictSettings
 from convnova.inference.settings import ClassifySettings, EvaluateSettings
 from convnova.training.gene_settings import GeneFindingSettings
 from convnova.training.settings import PretrainSettings
 from convnova.training.task_settings import FinetuneTaskSettings
+from convnova.training.track_settings import TrackTaskSettings
 
 DESCRIPTION = """DNA foundation models by convolution.
 
@@ -40,6 +42,9 @@ From a genome to a model, from labelled sequences to a test score, beside the pu
   convnova classify --model runs/task --input new.fa --output new.csv
   convnova finetune --task gene-finding --genome g.fa --annotation g.gff3 --output runs/genes
   convnova annotate --genome new.fa --model runs/genes --output genes.gff3
+  convnova tracks --tracks peaks/ --genome g.fa --output data
+  convnova finetune --task tracks --tracks data --output runs/tracks
+  convnova predict --genome g.fa --model runs/tracks --output tracks/
   convnova benchmark --suite gue --data data --model preset:nt --output runs/gue
 
 `convnova COMMAND --help` explains the settings of a command; `--print_config` prints them all as a recipe,
@@ -159,6 +164,11 @@ COMMANDS = {
         TrackSettings,
         "data.tracks.build:build_tracks",
     ),
+    "predict": Command(
+        "predict many tracks over a genome or intervals, as bigWig files or a table",
+        PredictSettings,
+        "inference.predict_tracks:predict_tracks",
+    ),
     "benchmark": Command(
         "run a public suite, task x model x seed, and set it beside the published numbers",
         BenchmarkSettings,
@@ -173,6 +183,12 @@ TASKS = {
         GeneFindingSettings,
         "training.gene_finding:finetune_genes",
         "; --resume goes on from the last checkpoint, if there is one",
+    ),
+    "tracks": Command(
+        "train a model of many tracks, choose it on validation, and score it once on test",
+        TrackTaskSettings,
+        "training.track_task:finetune_tracks",
+        "; the same command begins anew",
     ),
 }
 """What `convnova finetune` learns, by --task."""

@@ -40,7 +40,8 @@ class FinetuneTaskSettings:
     output: Path
     """Folder for the model and its scores; must be new or empty."""
     task: Literal["sequences"] = "sequences"
-    """What is learned: labels of whole sequences here; --task gene-finding for labels of bases."""
+    """What is learned: labels of whole sequences here; --task gene-finding for labels of bases, --task tracks
+    for many tracks of a genome."""
     model: str = "preset:nt"
     """What to start from: the folder of a pretrained model, preset:NAME for random weights (pretraining, nt,
     genomic-benchmarks, genomic-benchmarks-386k), or scratch:FOLDER for a model's architecture alone."""

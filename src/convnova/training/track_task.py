@@ -1,0 +1,121 @@
+"""`convnova finetune --task tracks`: a data set of many tracks to a model of them and its test scores."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from convnova.console import log_console, say
+from convnova.data.label_scheme import Kind, LabelScheme
+from convnova.data.tracks.build import summary
+from convnova.data.tracks.data import TrackData, TrackPart
+from convnova.errors import InputError
+from convnova.evaluation.track_kmers import fit_kmer_regression
+from convnova.evaluation.track_scores import score_tracks
+from convnova.genome import Genome
+from convnova.inference.predict import predict
+from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.training.arguments import quiet_libraries, resolve_precision
+from convnova.training.checkpoints import sole_writer
+from convnova.training.finetune import Finetuned
+from convnova.training.learn import check_model, learn, starting_point
+from convnova.training.run_folder import is_main_process
+from convnova.training.task_output import check_output, effort, protocol
+from convnova.training.track_output import TrackResult, report_tracks, write_tracks
+from convnova.training.track_settings import TrackTaskSettings
+from convnova.writing import make_folder
+
+
+class TrackTask(NamedTuple):
+    """What a model of many tracks learns from, is chosen on, and is tested on; rows are read on demand."""
+
+    data: TrackData
+    train: TrackPart
+    validation: TrackPart
+    test: TrackPart | None
+    """Read once; None where there is none."""
+    scheme: LabelScheme
+
+
+def finetune_tracks(settings: TrackTaskSettings, console: Console | None = None) -> TrackResult | None:
+    """Train on a track data set, choose on validation, and score once on test; all lands in the output.
+
+    Returns what was reached; None in other processes than the first.
+
+    Raises:
+        InputError: for a data set, a genome, a model or an output folder that cannot be used.
+    """
+    console = (console or log_console()) if is_main_process() else Console(quiet=True)
+    quiet_libraries()
+    resolve_precision(settings.training.precision)
+    check_model(settings.model, settings.network)
+    check_output(settings.output)
+    task = load_track_task(settings)
+    _describe(console, settings, task, starting_point(settings.model, settings.network, task).config)
+    make_folder(settings.output)
+    with sole_writer(settings.output) if is_main_process() else nullcontext():
+        check_output(settings.output)  # again: another process may have finished there in the meantime
+        made = learn(task, settings.model, settings.network, settings.training, console)
+        if made.weights is not None:
+            say(console, f"weights: {made.weights}")
+        if not is_main_process():
+            return None
+        result = measure_tracks(made, task, settings)
+        write_tracks(settings, task.data, protocol(settings.training, task), result)
+        report_tracks(console, settings.output, result)
+        return result
+
+
+def load_track_task(settings: TrackTaskSettings) -> TrackTask:
+    """Return the parts of a track data set.
+
+    Raises:
+        InputError: when it is none, the genome is missing or another one, or nothing is there to train or to
+            choose on.
+    """
+    genome = None if settings.genome is None else Genome.open(settings.genome, settings.cache)
+    data = TrackData.open(settings.tracks, genome, settings.window_bp)
+    kind: Kind = "multi-label" if data.facts.kind == "peaks" else "regression"
+    test = data.part("test") if data.facts.rows["test"] else None
+    scheme = LabelScheme(kind, tuple(data.facts.names))
+    task = TrackTask(data, data.part("train"), data.part("validation"), test, scheme)
+    for part in (task.validation, test):
+        if part is not None and kind == "multi-label":
+            _check_scorable(settings.tracks, part)
+    return task
+
+
+def _check_scorable(folder: Path, part: TrackPart) -> None:
+    if not ((part.label_totals > 0) & (part.label_totals < len(part))).any():
+        raise InputError(
+            f"{folder}: no track is positive in some bins of {part.split} and not in others, so no score "
+            "says anything; build it with other chromosomes for it, or with negatives"
+        )
+
+
+def measure_tracks(made: Finetuned, task: TrackTask, settings: TrackTaskSettings) -> TrackResult:
+    """Score a model, and a baseline where it is wanted, on the test part; do it once, when all is chosen."""
+    if task.test is None:
+        return TrackResult(made)
+    facts, problem, labels = task.data.facts, task.scheme.problem_type, task.test.labels
+    predictions = predict(made.model, task.test.ids, settings.training.average_strands)
+    result = TrackResult(made, score_tracks(facts.names, facts.groups, labels, predictions, problem))
+    if not settings.baseline:
+        return result
+    regression = fit_kmer_regression(problem, task.train, task.validation, settings.training.seed)
+    predictions = regression.predict(task.test.ids)
+    scores = score_tracks(facts.names, facts.groups, labels, predictions, problem)
+    return result._replace(baseline=scores, regression=regression)
+
+
+def _describe(console: Console, settings: TrackTaskSettings, task: TrackTask, config: ConvNovaConfig) -> None:
+    """Print what the data set holds, and what will be done with it."""
+    for line in summary(task.data.facts):
+        say(console, line)
+    say(console, protocol(settings.training, task))
+    say(
+        console,
+        f"{settings.model}: receptive field {config.receptive_field:,} bp, windows of "
+        f"{task.data.window_bp:,} bp; {effort(settings.training)} -> {settings.output}",
+    )
