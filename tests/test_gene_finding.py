@@ -178,7 +178,7 @@ def test_the_record_says_what_was_settled(finished):
     assert record["data"]["test_annotation_checksum"] is None
     assert record["data"]["test"] == ["chr1:1-1700"]
     assert sum(record["data"]["bases"].values()) == 3194
-    assert len(record["data"]["notes"]) == 3
+    assert len(record["data"]["notes"]) == 5
 
 
 def test_metrics_hold_each_look(finished):
