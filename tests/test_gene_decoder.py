@@ -328,6 +328,7 @@ BAD_SETTINGS = [
     ({"min_coding_bp": -1}, "min_coding_bp is -1; give 0 or more"),
     ({"min_site_probability": 1.0}, r"min_site_probability is 1\.0; give 0 or more, but less than 1"),
     ({"gene_score": float("nan")}, "gene_score is nan; give a number of nats"),
+    ({"content_weight": 0.0}, "content_weight is 0.0; give a number above 0"),
     ({"intron_score": float("inf")}, "intron_score is inf; give a number of nats"),
 ]
 

@@ -1,14 +1,17 @@
 """Costs of genes and introns, chosen on validation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from random_genes import decode_genes, random_case
 
 from convnova.evaluation.gene_scores import Agreement, GeneScores
 from convnova.genome import Interval
+from convnova.inference.genes.emissions import SITES
 from convnova.inference.genes.grammar import DecoderSettings
 from convnova.inference.genes.regions import Stretch, agreement, as_gene, decode_region
-from convnova.inference.genes.tuning import GENE_SCORES, INTRON_SCORES, choose_costs, mean_f1
+from convnova.inference.genes.tuning import CHOICES, choose_costs, mean_f1
 
 NOTHING = Agreement(0, 0, 0, 0)
 MISSED = Agreement(3, 0, 0, 0)
@@ -34,30 +37,38 @@ def case():
     return {region: lambda: iter([Stretch(emissions, ids)])}, annotated
 
 
-def test_the_costs_of_a_grid_that_agree_best_are_chosen(case):
+def test_costs_that_agree_better_are_chosen(case):
     evidence, annotated = case
     ((region, one),) = evidence.items()
 
-    def goodness(gene, intron):
-        settings = DecoderSettings(gene_score=gene, intron_score=intron)
+    def goodness(settings):
         return mean_f1(agreement(decode_region(region, one, settings), annotated, [region]))
 
     assert annotated
     chosen = choose_costs(evidence, annotated, DecoderSettings())
-    assert goodness(*chosen.costs) == 1
-    assert goodness(0, 0) < 1
-    assert chosen.gene_score in GENE_SCORES
-    assert chosen.intron_score in INTRON_SCORES
+    assert all(getattr(chosen, name) in values for name, values in CHOICES.items())
+    first = DecoderSettings(**{name: values[0] for name, values in CHOICES.items()})
+    assert goodness(chosen) > goodness(first)
+    # No single change makes it better.
+    for name, values in CHOICES.items():
+        assert goodness(chosen) >= max(goodness(replace(chosen, **{name: value})) for value in values)
 
 
 def test_costs_that_are_given_stay(case):
     evidence, annotated = case
-    chosen = choose_costs(evidence, annotated, DecoderSettings(gene_score=-7.0))
-    assert chosen.gene_score == -7.0
-    assert choose_costs(evidence, annotated, DecoderSettings(gene_score=-7.0, intron_score=1.0)).costs == (
-        -7,
-        1,
-    )
+    assert choose_costs(evidence, annotated, DecoderSettings(gene_score=-7.0)).gene_score == -7.0
+    given = DecoderSettings(gene_score=-7.0, intron_score=1.0, content_weight=1.0)
+    assert choose_costs(evidence, annotated, given) == given
+
+
+def test_content_weighs_all_but_splice_sites():
+    emissions, ids = random_case(np.random.default_rng(3), 2000)
+    weighted = emissions * np.float32(0.25)
+    weighted[:, SITES] = emissions[:, SITES]
+    settings = DecoderSettings(min_site_probability=0, content_weight=0.25)
+    plain = DecoderSettings(min_site_probability=0)
+    assert decode_genes(emissions, ids, settings) == decode_genes(weighted, ids, plain)
+    assert decode_genes(emissions, ids, settings) != decode_genes(emissions, ids, plain)
 
 
 def test_where_there_is_no_gene_nothing_is_chosen():

@@ -11,6 +11,8 @@ from convnova.inference.saved_task import load_strictly, read_record
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
 
 GENE_FINDING = "gene-finding"
+COSTS = ("gene_score", "intron_score", "content_weight")
+"""Settings of a decoder that are chosen on validation."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,17 @@ class SavedGeneFinder:
     """Nats added for each gene that is decoded, chosen on validation; None where nothing was."""
     intron_score: float | None = None
     """Nats added for each intron."""
+    content_weight: float | None = None
+    """Weight of bases that are no splice site."""
 
     def with_costs(self, settings: DecoderSettings) -> "SavedGeneFinder":
         """Return it with the costs that were chosen."""
-        return replace(self, gene_score=settings.gene_score, intron_score=settings.intron_score)
+        return replace(self, **{name: getattr(settings, name) for name in COSTS})
 
     def decoder(self, settings: DecoderSettings) -> DecoderSettings:
         """Return the settings of a decoder, with the costs that were chosen where none are given."""
-        gene = self.gene_score if settings.gene_score is None else settings.gene_score
-        intron = self.intron_score if settings.intron_score is None else settings.intron_score
-        return replace(settings, gene_score=gene, intron_score=intron)
+        open_ = [name for name in COSTS if getattr(settings, name) is None]
+        return replace(settings, **{name: getattr(self, name) for name in open_})
 
     @property
     def labels(self) -> LabelSet:

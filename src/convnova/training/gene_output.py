@@ -13,7 +13,7 @@ from convnova.data.gene_task import GeneTask
 from convnova.evaluation.scores import METRIC_NAMES
 from convnova.inference.genes import write_gff3
 from convnova.inference.genes.tables import LEGEND, SHARES, gene_table, shown
-from convnova.inference.saved_genes import SavedGeneFinder
+from convnova.inference.saved_genes import COSTS, SavedGeneFinder
 from convnova.inference.saved_task import TASK_NAME
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
 from convnova.training.checkpoints import write_model
@@ -94,8 +94,8 @@ def report_genes(console: Console, output: Path, saved: SavedGeneFinder, result:
 
 def _title(source: str, decoded: Decoded) -> str:
     costs = decoded.settings.costs
-    cost = f"{costs.gene:g} a gene, {costs.intron:g} an intron"
-    return f"{source}, decoded: MCC {decoded.mcc:.4f} (costs {cost})"
+    cost = f"gene {costs.gene:g}, intron {costs.intron:g}, content x {costs.content:g}"
+    return f"{source}, decoded: MCC {decoded.mcc:.4f} ({cost})"
 
 
 def _as_json(decoded: Decoded) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _as_json(decoded: Decoded) -> dict[str, Any]:
         level: one._asdict() | {name: _number(getattr(one, name)) for name in SHARES}
         for level, one in decoded.agreement._asdict().items()
     }
-    costs = {"gene_score": decoded.settings.gene_score, "intron_score": decoded.settings.intron_score}
+    costs = {name: getattr(decoded.settings, name) for name in COSTS}
     return costs | {"mcc": decoded.mcc} | levels
 
 

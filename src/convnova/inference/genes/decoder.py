@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from convnova.errors import InputError
 from convnova.genome.interval import Interval
-from convnova.inference.genes.emissions import CLASSES
+from convnova.inference.genes.emissions import CLASSES, SITES
 from convnova.inference.genes.events import LEFT, MIN_EXON_BP, RIGHT, Stretch, find_events, running_sums
 from convnova.inference.genes.gene_model import GeneModel
 from convnova.inference.genes.grammar import DecoderSettings, strands
@@ -41,7 +41,9 @@ class Decoder:
         settings = settings or DecoderSettings()
         self._chromosome = chromosome
         self._strands = strands(settings)
-        self._scores = settings.costs
+        self._scores = settings.costs.gene, settings.costs.intron
+        self._weights = np.full(CLASSES, settings.costs.content, dtype=np.float32)
+        self._weights[SITES] = 1
         self._lowest = math.log(settings.min_site_probability) if settings.min_site_probability else -math.inf
         self._paths = Paths(self._strands, settings)
         self._next = MIN_EXON_BP  # the first boundary whose events are still to come
@@ -67,7 +69,7 @@ class Decoder:
             )
         for first in range(0, len(ids), _STRETCH_BP):
             part = slice(first, first + _STRETCH_BP)
-            self._append(emissions[part], ids[part])
+            self._append(emissions[part] * self._weights, ids[part])
             self._advance(self._end - RIGHT)
 
     def finish(self) -> list[GeneModel]:

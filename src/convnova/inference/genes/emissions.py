@@ -16,6 +16,8 @@ MINUS = 6
 """What is added to a column for strand -."""
 INTERGENIC = 12
 CLASSES = 13
+SITES = [DONOR, ACCEPTOR, DONOR + MINUS, ACCEPTOR + MINUS]
+"""Columns of single bases, the ends of introns."""
 
 LOWEST = -100.0
 """Log-probability of what is said to be impossible, about the logarithm of the smallest float32.

@@ -46,6 +46,10 @@ class DecoderSettings:
     validation, and 0 where nothing was chosen."""
     intron_score: float | None = None
     """Nats added for each intron; below 0 there are fewer introns, above it more; default likewise."""
+    content_weight: float | None = None
+    """Weight of what is said of bases that are no splice site, against that of splice sites. A network says
+    the same of neighbouring bases again and again, so below 1 is better; default what was best on
+    validation, and 1 where nothing was chosen."""
     min_site_probability: float = 1e-4
     """Splice sites, starts and stops whose base has its class with less than this are passed over, for
     speed; with 0 the result is the best of all genes."""
@@ -68,18 +72,25 @@ class DecoderSettings:
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise InputError(f"{name} is {value}; give a number of nats")
+        if self.content_weight is not None and not 0 < self.content_weight < math.inf:
+            raise InputError(f"content_weight is {self.content_weight}; give a number above 0")
 
     @property
     def costs(self) -> "Costs":
-        """Return what is added for each gene and each intron, 0 where it is left open."""
-        return Costs(self.gene_score or 0.0, self.intron_score or 0.0)
+        """Return what evidence is weighed against; 0, 0 and 1 where it is left open."""
+        weight = 1.0 if self.content_weight is None else self.content_weight
+        return Costs(self.gene_score or 0.0, self.intron_score or 0.0, weight)
 
 
 class Costs(NamedTuple):
-    """Nats added for each gene and for each intron."""
+    """What evidence is weighed against."""
 
     gene: float
+    """Nats added for each gene."""
     intron: float
+    """Nats added for each intron."""
+    content: float
+    """Weight of bases that are no splice site."""
 
 
 class Introns(NamedTuple):
