@@ -129,6 +129,7 @@ def test_run_folder(finished):
         "average_strands": True,
         "gene_score": result.test.decoded[NETWORK].settings.gene_score,
         "intron_score": result.test.decoded[NETWORK].settings.intron_score,
+        "content_weight": result.test.decoded[NETWORK].settings.content_weight,
     }
     config = ConvNovaConfig.from_pretrained(output)
     assert config.id2label[0] == "exon+"

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import distributed
 from transformers import TrainerCallback
 
-from convnova.errors import InputError
+from convnova.errors import InputError, TerminatedError
 from convnova.training.metrics import append_row, cut_back
 
 # Processes on GPUs ask each other this often whether to save or to stop, since the answer makes them wait for
@@ -192,6 +192,26 @@ class SaveByTheClock(TrainerCallback):
 
     def _ask_to_stop(self, signal_number: int, frame: Any) -> None:
         self._was_asked_to_stop = True
+
+
+def train_to_end(
+    trainer: Any, progress: ProgressReport, clock: SaveByTheClock, checkpoint: str | None
+) -> None:
+    """Train from the start or from a checkpoint, and give terminal and signals back, also after an error.
+
+    Raises:
+        TerminatedError: after SIGTERM, with a checkpoint saved.
+    """
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    finally:
+        progress.close()
+        clock.close()
+    if clock.was_terminated:
+        raise TerminatedError(
+            f"stopped by SIGTERM at step {trainer.state.global_step} of {trainer.state.max_steps}, "
+            f"checkpoint saved in {trainer.args.output_dir}; go on with --resume"
+        )
 
 
 def _any_process(flags: list[bool], device: torch.device) -> list[bool]:

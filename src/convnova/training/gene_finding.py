@@ -11,7 +11,7 @@ from transformers.trainer_callback import PrinterCallback
 from convnova.console import log_console, say
 from convnova.data.base_windows import BaseWindows, label_weights
 from convnova.data.gene_task import GeneTask, load_gene_task
-from convnova.errors import InputError, TerminatedError
+from convnova.errors import InputError
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
@@ -22,7 +22,7 @@ from convnova.training.arguments import (
     tracker_callbacks,
     training_arguments,
 )
-from convnova.training.callbacks import ProgressReport, SaveByTheClock
+from convnova.training.callbacks import ProgressReport, SaveByTheClock, train_to_end
 from convnova.training.checkpoints import remove_incomplete, sole_writer
 from convnova.training.gene_output import GeneResult, report_genes, write_genes
 from convnova.training.gene_settings import GeneFindingSettings, GeneNetworkSettings
@@ -181,16 +181,7 @@ def _train(
         network |= {"dilations": config.dilations, "weights": None if weights is None else weights._asdict()}
         resolved = {"precision": resolve_precision(training.precision), "context_bp": data.context}
         keep_record(settings.output, run_record(settings, facts, network, resolved), checkpoint)
-    try:
-        trainer.train(resume_from_checkpoint=checkpoint)
-    finally:
-        progress.close()
-        clock.close()
-    if clock.was_terminated:
-        raise TerminatedError(
-            f"stopped by SIGTERM at step {trainer.state.global_step} of {trainer.state.max_steps}, "
-            f"checkpoint saved in {settings.output}; go on with --resume"
-        )
+    train_to_end(trainer, progress, clock, checkpoint)
     return Trained(trainer, weights)
 
 

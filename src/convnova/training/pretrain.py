@@ -11,7 +11,7 @@ from transformers.trainer_callback import PrinterCallback
 from convnova.console import say
 from convnova.data.splits import SPLITS, Split, split_regions
 from convnova.data.windows import PretrainingWindows, WindowTable, tile
-from convnova.errors import InputError, TerminatedError
+from convnova.errors import InputError
 from convnova.evaluation.masked_lm import Summary, compare_with_counting, evaluation_masking
 from convnova.genome import Genome, Interval
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
@@ -22,7 +22,7 @@ from convnova.training.arguments import (
     tracker_callbacks,
     training_arguments,
 )
-from convnova.training.callbacks import ProgressReport, SaveByTheClock
+from convnova.training.callbacks import ProgressReport, SaveByTheClock, train_to_end
 from convnova.training.checkpoints import check_finite, remove_incomplete, sole_writer, write_model
 from convnova.training.figures import FIGURE_NAME, write_learning_curve
 from convnova.training.metrics import METRICS_NAME
@@ -168,16 +168,7 @@ def _train(
         facts |= {split: [str(region) for region in regions[split][:100]] for split in data}
         resolved = {"precision": precision, "shift_bp": settings.windows.shift_bp}
         keep_record(settings.output, run_record(settings, facts, model_facts, resolved), checkpoint)
-    try:
-        trainer.train(resume_from_checkpoint=checkpoint)
-    finally:
-        progress.close()
-        clock.close()
-    if clock.was_terminated:
-        raise TerminatedError(
-            f"stopped by SIGTERM at step {trainer.state.global_step} of {trainer.state.max_steps}, "
-            f"checkpoint saved in {settings.output}; go on with --resume"
-        )
+    train_to_end(trainer, progress, clock, checkpoint)
     if trainer.args.should_save:
         check_finite(trainer.model, trainer.state.global_step)
         write_model(trainer.model, settings.output)
