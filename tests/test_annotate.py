@@ -183,14 +183,15 @@ def test_a_model_with_untranslated_exons_is_refused(toy, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "costs"), [(DecoderSettings(), (-5.0, -4.0)), (DecoderSettings(intron_score=1), (-5.0, 1))]
+    ("given", "costs"),
+    [(DecoderSettings(), (-5.0, -4.0, 0.1)), (DecoderSettings(intron_score=1), (-5.0, 1, 0.1))],
 )
 def test_costs_are_those_of_the_model_where_none_are_given(toy, tmp_path, monkeypatch, given, costs):
     made = []
     monkeypatch.setattr(
         "convnova.inference.annotate.Decoder", lambda name, settings: made.append(settings) or Decoder(name)
     )
-    folder = save(tmp_path / "model", replace(SAVED, gene_score=-5.0, intron_score=-4.0))
+    folder = save(tmp_path / "model", replace(SAVED, gene_score=-5.0, intron_score=-4.0, content_weight=0.1))
     annotated(toy, tmp_path, model=folder, decoder=given, chromosomes=["chr1"])
     assert tuple(made[0].costs) == costs
 
@@ -214,7 +215,7 @@ def test_a_model_of_sequences_is_refused(toy, tmp_path):
     folder = sequence_model(tmp_path / "model")
     message = (
         "its model was made for sequences, and to annotate it takes one for gene-finding; "
-        "give a folder that `convnova finetune --task gene-finding` wrote"
+        "use convnova classify for it, or give a folder that `convnova finetune --task gene-finding` wrote"
     )
     with pytest.raises(InputError, match=message):
         annotated(toy, tmp_path, model=folder)
@@ -224,7 +225,7 @@ def test_a_gene_finder_does_not_classify_sequences(toy, tmp_path):
     (tmp_path / "new.txt").write_text("\n".join(letters(3, 0)))
     message = (
         "its model was made for gene-finding, and to evaluate or classify it takes one for sequences; "
-        "give a folder that `convnova finetune --task sequences` wrote"
+        "use convnova annotate for it, or give a folder that `convnova finetune --task sequences` wrote"
     )
     with pytest.raises(InputError, match=message):
         classify(ClassifySettings(toy / "run", str(tmp_path / "new.txt"), tmp_path / "new.csv"), QUIET)

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from convnova.model import (
-    PRESETS,
     ConvNovaConfig,
     ConvNovaForMaskedLM,
     ConvNovaForSequenceClassification,
@@ -45,7 +44,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_presets_have_the_published_parameters_and_receptive_field(name):
     model_class, count, receptive_field = PUBLISHED[name]
     config = preset(name)
