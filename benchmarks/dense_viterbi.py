@@ -23,9 +23,13 @@ from convnova.sequence import Ids, decode, reverse_complement_text
 
 State = tuple[Any, ...]
 OUTSIDE: State = ("outside",)
-INTERGENIC = 12
-COLUMNS = {"+": {"exon": (0, 1, 2), "intron": (3, 4, 5)}, "-": {"exon": (8, 7, 6), "intron": (11, 10, 9)}}
-"""Emission columns: of the bases of a codon; of the first, the inner and the last base of an intron."""
+INTERGENIC = 16
+COLUMNS = {
+    "+": {"exon": (0, 1, 2), "intron": (3, 4, 5), "gene": (6, 7)},
+    "-": {"exon": (10, 9, 8), "intron": (13, 12, 11), "gene": (15, 14)},
+}
+"""Emission columns: of the bases of a codon; of the first, the inner and the last base of an intron; of the
+first and the last base of a gene."""
 
 
 class Decoded(NamedTuple):
@@ -80,7 +84,7 @@ def steps(state: State, letter: str, settings: DecoderSettings) -> Iterator[Step
     if state == OUTSIDE:
         yield Step(OUTSIDE, INTERGENIC)
         for strand in "+-":
-            column = COLUMNS[strand]["exon"][0]
+            column = COLUMNS[strand]["gene"][0]
             yield Step(("exon", strand, letter, 1, 1, True), column, settings.costs.gene)
         return
     part, strand = state[:2]
@@ -97,7 +101,7 @@ def steps(state: State, letter: str, settings: DecoderSettings) -> Iterator[Step
             if word in grammar.begin if is_first else not is_stop:
                 yield Step(("exon", strand, "", *after, False), column)
             if word in grammar.end and is_whole and not is_first and after[1] == least:
-                yield Step(OUTSIDE, column)
+                yield Step(OUTSIDE, columns["gene"][1])
         if length == 3:
             for kind in range(len(grammar.introns)):
                 target = ("intron", strand, kind, codon, 1, coding)
@@ -169,7 +173,7 @@ def _can_end(state: State, settings: DecoderSettings) -> bool:
 
 
 def decode_densely(emissions: NDArray[np.floating], ids: Ids, settings: DecoderSettings) -> Decoded:
-    """Return the best genes of emissions (L, 13) and ids (L,)."""
+    """Return the best genes of emissions (L, 17) and ids (L,)."""
     whole, letters = machine(settings), decode(ids)
     is_site = np.ones((len(ids), len(whole.sites)), dtype=bool)
     for index, site in enumerate(whole.sites):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convnova.sequence import Ids, encode, reverse_complement
 
-INTERGENIC = 12
+START, STOP, MINUS, INTERGENIC, CLASSES = 6, 7, 8, 16, 17
 STOPS = ("TAA", "TAG", "TGA")
 
 
@@ -39,7 +39,7 @@ def simulate(length: int, rng: np.random.Generator, gap_bp: int = 1500, exon_bp:
             return Simulated(ids, classes, genes)
         strand = "+-"[int(rng.integers(2))]
         if strand == "-":
-            gene, columns = reverse_complement(gene), columns[::-1] + 6
+            gene, columns = reverse_complement(gene), columns[::-1] + MINUS
             exons = [(len(gene) - right, len(gene) - left) for left, right in exons[::-1]]
         ids[position:end], classes[position:end] = gene, columns
         genes.append((strand, tuple((position + left, position + right) for left, right in exons)))
@@ -53,6 +53,7 @@ def _gene(rng: np.random.Generator, exon_bp: int) -> tuple[Ids, NDArray[np.int8]
     inner = rng.choice(codons, 20 + int(rng.exponential(exon_bp * parts / 3)))
     coding = encode("ATG" + "".join(inner) + str(rng.choice(STOPS)))
     frame = (np.arange(len(coding)) % 3).astype(np.int8)
+    frame[0], frame[-1] = START, STOP
     cuts = np.sort(rng.choice(np.arange(3, len(coding) - 6, 4), parts - 1, replace=False))
     ids, columns, exons, at = [], [], [], 0
     for index, (exon, exon_columns) in enumerate(
@@ -73,7 +74,7 @@ def _gene(rng: np.random.Generator, exon_bp: int) -> tuple[Ids, NDArray[np.int8]
 def emissions_of(
     classes: NDArray[np.int8], rng: np.random.Generator, margin: float = 9.0, noise: float = 2.0
 ) -> NDArray[np.float32]:
-    """Return log-probabilities (L, 13) that are peaked at the true class.
+    """Return log-probabilities (L, 17) that are peaked at the true class.
 
     Args:
         classes: of each base, (L,).
@@ -81,7 +82,7 @@ def emissions_of(
         margin: logits of the true class above the others, on average.
         noise: standard deviation of each logit.
     """
-    logits = rng.standard_normal((len(classes), 13), dtype=np.float32) * np.float32(noise)
+    logits = rng.standard_normal((len(classes), CLASSES), dtype=np.float32) * np.float32(noise)
     logits[np.arange(len(classes)), classes] += margin
     logits -= logits.max(axis=1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))

@@ -33,8 +33,8 @@ def random_case(rng, length):
         if rng.random() < 0.01:
             words.append("N")
     ids = encode("".join(words)[:length])
-    logits = rng.normal(scale=rng.choice([0.3, 1, 3]), size=(length, 13))
-    logits[:, 12] += rng.choice([-1.0, 0.0, 1.0])
+    logits = rng.normal(scale=rng.choice([0.3, 1, 3]), size=(length, 17))
+    logits[:, 16] += rng.choice([-1.0, 0.0, 1.0])
     return np.log(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32), ids
 
 

@@ -243,7 +243,7 @@ BAD_FOLDERS = {
     "a list": ("[]", "cannot be read as the record of a task; fine-tune again"),
     "other labels": (
         json.dumps(SAVED.to_dict() | {"label_set": "frame"}),
-        "the model has 9 outputs, and label set frame has 13; they are not of one run",
+        "the model has 9 outputs, and label set frame has 17; they are not of one run",
     ),
 }
 

@@ -10,7 +10,7 @@ from convnova.errors import InputError
 from convnova.genome import Gene, Interval, Transcript
 
 # One letter a label, in the order of their ids: upper case and digits on +, lower case and abc on -.
-LETTERS = {"bend": "EDIAedia.", "coding": "CUDIAcudia.", "frame": "012DIAabcdia."}
+LETTERS = {"bend": "EDIAedia.", "coding": "CUDIAcudia.", "frame": "012DIASXabcdiasx."}
 ANNOTATED, CODING = GeneLabelSettings(exons="annotated"), GeneLabelSettings()
 UTR, FRAME = GeneLabelSettings("coding"), GeneLabelSettings("frame")
 
@@ -47,28 +47,32 @@ ONE_GENE = [
     (CODING, transcript(*SPLICED), "......EEEEEEDIIIIAEEEEE......."),
     (UTR, transcript(*SPLICED), "..UUUUCCCCCCDIIIIACCCCCUUUUU.."),
     (UTR, transcript(*SPLICED, "-"), "..uuuuccccccaiiiidcccccuuuuu.."),
-    (FRAME, transcript(*SPLICED), "......012012DIIIIA01201......."),
-    (FRAME, transcript(*SPLICED, "-"), "......bacbacaiiiidbacba......."),
+    (FRAME, transcript(*SPLICED), "......S12012DIIIIA01201......."),
+    (FRAME, transcript(*SPLICED, "-"), "......bacbacaiiiidbacbs......."),
     (FRAME, transcript(*SPLICED, phase=1), "......201201DIIIIA20120......."),
-    (FRAME, transcript(*SPLICED, "-", phase=2), "......cbacbaaiiiidcbacb......."),
+    (FRAME, transcript(*SPLICED, "-", phase=2), "......xbacbaaiiiidcbacb......."),
+    (FRAME, transcript([(2, 4), (8, 9)]), "..S1DIIAX....................."),
+    (FRAME, transcript([(2, 4), (8, 9)], strand="-"), "..xbaiids....................."),
+    (FRAME, transcript([(2, 4)], phase=1), "..20.........................."),
+    (FRAME, transcript([(2, 3)], phase=1), "..X..........................."),
     # an intron in the leader: background where only coding bases count
     (ANNOTATED, transcript([(2, 6), (12, 24)], [(15, 24)]), "..EEEEDIIIIAEEEEEEEEEEEE......"),
     (UTR, transcript([(2, 6), (12, 24)], [(15, 24)]), "..UUUUDIIIIAUUUCCCCCCCCC......"),
     (CODING, transcript([(2, 6), (12, 24)], [(15, 24)]), "...............EEEEEEEEE......"),
-    (FRAME, transcript([(2, 6), (12, 24)], [(15, 24)]), "...............012012012......"),
+    (FRAME, transcript([(2, 6), (12, 24)], [(15, 24)]), "...............S1201201X......"),
     # one exon
     (ANNOTATED, transcript([(0, 9)]), "EEEEEEEEE....................."),
-    (FRAME, transcript([(21, 30)], strand="-"), ".....................cbacbacba"),
+    (FRAME, transcript([(21, 30)], strand="-"), ".....................xbacbacbs"),
     # a programmed +1 frameshift: the base that is skipped belongs to the exon read before it
     (ANNOTATED, transcript([(2, 8), (9, 15)]), "..EEEEEEEEEEEEE..............."),
     (UTR, transcript([(2, 8), (9, 15)]), "..CCCCCCCCCCCCC..............."),
-    (FRAME, transcript([(2, 8), (9, 15)]), "..0120120012012..............."),
-    (FRAME, transcript([(2, 7), (8, 15)]), "..0120122012012..............."),
-    (FRAME, transcript([(2, 8), (9, 15)], strand="-"), "..cbacbaacbacba..............."),
-    (FRAME, transcript([(2, 8), (9, 14)], strand="-"), "..bacbaccbacba................"),
+    (FRAME, transcript([(2, 8), (9, 15)]), "..S12012001201X..............."),
+    (FRAME, transcript([(2, 7), (8, 15)]), "..S12012201201X..............."),
+    (FRAME, transcript([(2, 8), (9, 15)], strand="-"), "..xbacbaacbacbs..............."),
+    (FRAME, transcript([(2, 8), (9, 14)], strand="-"), "..bacbaccbacbs................"),
     # a -1 frameshift: the base that is read twice keeps its first position
-    (FRAME, transcript([(2, 8), (7, 13)]), "..01201212012................."),
-    (FRAME, transcript([(2, 8), (7, 13)], strand="-"), "..cbacbcbacba................."),
+    (FRAME, transcript([(2, 8), (7, 13)]), "..S120121201X................."),
+    (FRAME, transcript([(2, 8), (7, 13)], strand="-"), "..xbacbcbacbs................."),
     # the shortest introns: one base is none, two are donor and acceptor
     (ANNOTATED, transcript([(2, 8), (10, 15)]), "..EEEEEEDAEEEEE..............."),
     (ANNOTATED, transcript([(2, 8), (8, 15)]), "..EEEEEEEEEEEEE..............."),
@@ -150,6 +154,11 @@ OVERLAPS = [
         [transcript([(0, 20)], [(0, 3)]), transcript([(8, 14)], strand="-")],
         "CCCUUUUUccccccUUUUUU..........",
     ),
+    # start and stop over the codons of a longer gene; of two on one base that of the longer
+    (FRAME, [transcript([(0, 21)]), transcript([(6, 12)], strand="-")], "S12012x1201s01201201X........."),
+    (FRAME, [transcript([(0, 12)]), transcript([(11, 26)])], "S1201201201S1201201201201X...."),
+    # a splice site over the start of another gene
+    (FRAME, [HOST, transcript([(5, 11)])], "S1201D1201XIIIIIIIIIIIIIA20120"),
 ]
 
 
@@ -197,8 +206,8 @@ def slow_labels(genes, size, settings):
                 claim(position, 1, "intron") if is_intron else claim(position, 2, whole(settings))
             if is_intron:
                 ends = (gap[0], gap[-1]) if strand == "+" else (gap[-1], gap[0])
-                claim(ends[0], 4, "donor")
-                claim(ends[1], 4, "acceptor")
+                claim(ends[0], 5, "donor")
+                claim(ends[1], 5, "acceptor")
         for exon in exons:
             for position in range(exon.start, exon.end):
                 claim(position, 2, whole(settings))
@@ -213,6 +222,12 @@ def slow_labels(genes, size, settings):
                     claim(position, 3, coding_label(settings, count))
                 seen.add(position)
                 count, previous = count + 1, position
+        if settings.label_set == "frame":
+            if each.phase == 0:
+                first = each.coding_exons[::step][0]
+                claim(range(first.start, first.end)[::step][0], 4, "start")
+            if count % 3 == 0:
+                claim(previous, 4, "stop")
     return [max(found)[2] if found else label_set.background for found in claims]
 
 

@@ -76,7 +76,7 @@ def test_inner_stretches_change_nothing(monkeypatch):
     assert decode_genes(emissions, simulated.ids, DecoderSettings()) == whole
 
 
-MIRRORED = [*range(6, 12), *range(6), 12]
+MIRRORED = [*range(8, 16), *range(8), 16]
 
 
 def test_the_other_strand_gives_the_mirrored_genes(settings):
@@ -144,19 +144,20 @@ def perfect(sequence, drawing, strand="+"):
     for position, kind in enumerate(drawing):
         before, after = drawing[position - 1 : position], drawing[position + 1 : position + 2]
         if kind == ".":
-            columns.append(12)
+            columns.append(16)
         elif kind in "eE":
             if not exons or before != kind:
                 exons.append([position, position])
             exons[-1][1] = position + 1
-            columns.append(coding % 3)
+            columns.append(coding % 3 if coding else 6)
             coding += 1
         else:
             columns.append(3 if before != "i" else 5 if after != "i" else 4)
         if kind in "eE" and after != kind and after != "i":
             genes.append((strand, tuple(map(tuple, exons))))
+            columns[-1] = 7
             exons, coding = [], 0
-    emissions = np.full((len(sequence), 13), -8.0, dtype=np.float32)
+    emissions = np.full((len(sequence), 17), -8.0, dtype=np.float32)
     emissions[np.arange(len(sequence)), columns] = -0.01
     ids = encode(sequence)
     if strand == "-":
@@ -271,13 +272,34 @@ def test_genes_that_an_end_cuts(left, right, phase, strand):
     assert not decode_genes(emissions[kept], ids[kept], DecoderSettings(min_coding_bp=3))
 
 
-def test_sites_that_are_unlikely_are_passed_over():
-    emissions, ids, genes = perfect(*HAND_MADE["phase 1"])
+@pytest.mark.parametrize("strand", ["+", "-"])
+@pytest.mark.parametrize(
+    ("position", "column"), [(10, 6), (23, 3), (49, 5), (66, 7)], ids=["start", "donor", "acceptor", "stop"]
+)
+def test_sites_that_are_unlikely_are_passed_over(position, column, strand):
+    emissions, ids, genes = perfect(*HAND_MADE["phase 1"], strand)
     settings = DecoderSettings(min_coding_bp=30, min_site_probability=1e-3)
     assert plain(decode_genes(emissions, ids, settings)) == genes
-    emissions[23, 3] = np.log(0.9e-3)  # the donor
+    if strand == "-":
+        position, column = len(ids) - 1 - position, column + 8
+    emissions[position, column] = np.log(0.9e-3)
     assert plain(decode_genes(emissions, ids, settings)) != genes
     assert plain(decode_genes(emissions, ids, DecoderSettings(min_coding_bp=30, **EXACT))) == genes
+
+
+@pytest.mark.parametrize("strand", ["+", "-"])
+@pytest.mark.parametrize("left", [0, 15, 30])
+def test_starts_say_which_atg_begins_a_gene(left, strand):
+    """Codons alone cannot tell two ATG in frame apart where bases before the gene look like codons too."""
+    emissions, ids, _ = perfect(*drawn(("ATGGCACTGGCACTG" + "ATGGCACTGGCACTG" + "ATGGCACTGGCATAA", "e")))
+    emissions[:, 16] = -0.01
+    emissions[:, [6, 7]] = -8
+    emissions[:, [0, 1, 2]] = -0.01
+    emissions[left, 6] = emissions[44, 7] = -0.01
+    if strand == "-":
+        emissions, ids = emissions[::-1, MIRRORED], reverse_complement_ids(ids)
+    (gene,) = decode_genes(emissions, ids, DecoderSettings(min_coding_bp=9, gene_score=1.0))
+    assert (gene.start, gene.end) == ((left, 45) if strand == "+" else (0, 45 - left))
 
 
 def test_scores_trade_genes_and_introns():
@@ -298,24 +320,24 @@ def test_simulated_genes_come_back():
 @pytest.mark.parametrize("letters", ["", "A", "NN", "ATG", "N" * 50])
 @pytest.mark.parametrize("has_partial_genes", [False, True])
 def test_sequences_with_nothing_in_them(letters, has_partial_genes):
-    emissions = np.full((len(letters), 13), -3.0, dtype=np.float32)
-    emissions[:, 12] = 0
+    emissions = np.full((len(letters), 17), -3.0, dtype=np.float32)
+    emissions[:, 16] = 0
     settings = DecoderSettings(has_partial_genes=has_partial_genes)
     assert decode_genes(emissions, encode(letters), settings) == []
 
 
 BAD_FEEDS = [
-    (np.zeros((4, 12)), r"chr: emissions of shape \(4, 12\) for 4 bases; give \(4, 13\)"),
-    (np.zeros((3, 13)), r"emissions of shape \(3, 13\) for 4 bases"),
-    (np.full((4, 13), np.nan), r"chr, position 3: a log-probability is not finite; make them with"),
-    (np.full((4, 13), -np.inf), "position 3: a log-probability is not finite"),
+    (np.zeros((4, 13)), r"chr: emissions of shape \(4, 13\) for 4 bases; give \(4, 17\)"),
+    (np.zeros((3, 17)), r"emissions of shape \(3, 17\) for 4 bases"),
+    (np.full((4, 17), np.nan), r"chr, position 3: a log-probability is not finite; make them with"),
+    (np.full((4, 17), -np.inf), "position 3: a log-probability is not finite"),
 ]
 
 
 @pytest.mark.parametrize(("emissions", "message"), BAD_FEEDS)
 def test_chunks_that_do_not_fit_are_refused(emissions, message):
     decoder = Decoder("chr")
-    decoder.feed(np.zeros((2, 13), dtype=np.float32), encode("AC"))
+    decoder.feed(np.zeros((2, 17), dtype=np.float32), encode("AC"))
     with pytest.raises(InputError, match=message):
         decoder.feed(emissions.astype(np.float32), encode("ACGT"))
 

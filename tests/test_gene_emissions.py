@@ -11,11 +11,15 @@ def labels(*parts):
 
 BEND = labels("exon", "donor", "intron", "acceptor")
 CODING = labels("CDS", "UTR", "donor", "intron", "acceptor")
-FRAME = labels("codon0", "codon1", "codon2", "donor", "intron", "acceptor")
+FRAME = labels("codon0", "codon1", "codon2", "donor", "intron", "acceptor", "start", "stop")
+WITHOUT_ENDS = labels("codon0", "codon1", "codon2", "donor", "intron", "acceptor")
+WITH_START = labels("CDS", "donor", "intron", "acceptor", "start")
 COLUMNS = {
-    "without codon positions": (BEND, [0, 0, 0, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8]),
-    "with untranslated regions": (CODING, [0, 0, 0, 2, 3, 4, 5, 5, 5, 7, 8, 9, (1, 6, 10)]),
-    "with codon positions": (FRAME, list(range(13))),
+    "without codon positions": (BEND, [0, 0, 0, 1, 2, 3, 0, 0, 4, 4, 4, 5, 6, 7, 4, 4, 8]),
+    "with untranslated regions": (CODING, [0, 0, 0, 2, 3, 4, 0, 0, 5, 5, 5, 7, 8, 9, 5, 5, (1, 6, 10)]),
+    "with codon positions": (FRAME, list(range(17))),
+    "without starts and stops": (WITHOUT_ENDS, [*range(6), 0, 2, *range(6, 12), 6, 8, 12]),
+    "without stops": (WITH_START, [0, 0, 0, 1, 2, 3, 4, 0, 5, 5, 5, 6, 7, 8, 9, 5, 10]),
 }
 
 

@@ -92,13 +92,13 @@ def test_each_label_set(toy, label_set):
     assert ((counts > 0) == ~is_utr).all()
 
 
-def test_a_gene_begins_and_ends_with_whole_codons(toy):
+def test_a_gene_begins_with_a_start_and_ends_with_a_stop(toy):
     task = by_chromosome(toy, labels=GeneLabelSettings(label_set="frame"))
     labels = task.parts["test"].labels[0]
     for gene in (gene for gene in GENES if gene.chromosome == "chr1"):
         (start, _), (_, end) = gene.exons[0], gene.exons[-1]
-        codon = [0, 1, 2] if gene.strand == "+" else [8, 7, 6]
-        assert [*labels[start : start + 3], *labels[end - 3 : end]] == codon * 2
+        codons = [6, 1, 2, 0, 1, 7] if gene.strand == "+" else [15, 9, 8, 10, 9, 14]
+        assert [*labels[start : start + 3], *labels[end - 3 : end]] == codons
 
 
 def test_the_rows_of_a_bed_file_are_the_parts_and_genes_count_that_lie_wholly_inside(toy):

@@ -1,17 +1,18 @@
 """One label for each base of a genome, from its genes: what a gene finder learns.
 
-A gene on strand ``+``; E exon, D donor, I intron, A acceptor, U UTR, C coding, ``.`` background::
+A gene on strand ``+``; E exon, D donor, I intron, A acceptor, U UTR, C coding, 0 to 2 position in the codon,
+S first base of the start codon, X last base of the stop codon, ``.`` background::
 
     exons          |==============|         |================|
     CDS                   |=======|         |=======|
     bend         ..EEEEEEEEEEEEEEEEDIIIIIIIAEEEEEEEEEEEEEEEEEE..     exons "annotated"
                  .........EEEEEEEEEDIIIIIIIAEEEEEEEEE...........     exons "coding"
     coding       ..UUUUUUUCCCCCCCCCDIIIIIIIACCCCCCCCCUUUUUUUUU..
-    frame        .........012012012DIIIIIIIA012012012...........     position in the codon
+    frame        .........S12012012DIIIIIIIA01201201X...........
 
 Donor is the first base of an intron in reading direction, acceptor the last, so on strand ``-`` the donor is
-the rightmost. Where genes overlap, these win, in this order: donor and acceptor, coding exon, UTR, intron;
-among equals the longer gene. ``docs/gene-labels.md`` has all the rules and the reasons.
+the rightmost. Where genes overlap, these win, in this order: donor and acceptor, start and stop, coding exon,
+UTR, intron; among equals the longer gene. ``docs/gene-labels.md`` has all the rules and the reasons.
 
 L length of a chromosome in bp.
 """
@@ -58,7 +59,7 @@ LABEL_SETS = {
     for label_set in (
         _label_set("bend", "exon", "donor", "intron", "acceptor"),
         _label_set("coding", "CDS", "UTR", "donor", "intron", "acceptor"),
-        _label_set("frame", "codon0", "codon1", "codon2", "donor", "intron", "acceptor"),
+        _label_set("frame", "codon0", "codon1", "codon2", "donor", "intron", "acceptor", "start", "stop"),
     )
 }
 """Label sets by name; ``bend`` has the ids of the benchmark BEND, whose EXON_F is ``exon+``, and so on."""
@@ -69,7 +70,8 @@ class GeneLabelSettings:
     """How genes become labels."""
 
     label_set: Literal["bend", "coding", "frame"] = "bend"
-    """Labels: BEND's nine; with CDS and UTR apart; or with the position in the codon."""
+    """Labels: BEND's nine; with CDS and UTR apart; or with the position in the codon, starts
+    and stops."""
     exons: Literal["coding", "annotated"] = "coding"
     """Of label set "bend": the coding part of exons, which can be decoded to genes; or whole exons. The other
     sets tell coding bases apart in any case."""
@@ -115,7 +117,7 @@ def label_genes(
     _check_inside(chains, sizes)
     brushes = {strand: _brush(settings.label_set, strand, chains) for strand in "+-"}
     # Painted weakest first: what comes later wins.
-    for layer in (_paint_introns, _paint_exons, _paint_coding, _paint_sites):
+    for layer in (_paint_introns, _paint_exons, _paint_coding, _paint_ends, _paint_sites):
         for chain in chains:
             layer(rows[chain.chromosome], chain, brushes[chain.strand])
     return rows
@@ -184,17 +186,21 @@ class _Brush(NamedTuple):
     donor: int
     intron: int
     acceptor: int
+    ends: tuple[int, int] | None
+    """Start and stop; none where the label set has no such labels."""
+
+
+_CODONS = {"bend": ("exon",) * 3, "coding": ("CDS",) * 3, "frame": ("codon0", "codon1", "codon2")}
+"""Labels of the three bases of a codon."""
 
 
 def _brush(name: str, strand: str, chains: list[_Chain]) -> _Brush:
-    *exon, donor, intron, acceptor = range(len(LABEL_SETS[name].labels) // 2)
-    codon = {"bend": exon * 3, "coding": exon[:1] * 3, "frame": exon}[name]
-    shift = 0
-    if strand == "-":
-        shift, codon = acceptor + 1, codon[::-1]
+    ids = {label[:-1]: id_ for id_, label in enumerate(LABEL_SETS[name].labels) if label.endswith(strand)}
+    codon = [ids[label] for label in _CODONS[name]][:: 1 if strand == "+" else -1]
     longest = max((exon.width for chain in chains for exon in chain.coding), default=0)
-    cycle = np.resize(np.array(codon, dtype=np.uint8) + np.uint8(shift), longest + 3 + SHORTEST_INTRON_BP)
-    return _Brush(cycle, exon[-1] + shift, donor + shift, intron + shift, acceptor + shift)
+    cycle = np.resize(np.array(codon, dtype=np.uint8), longest + 3 + SHORTEST_INTRON_BP)
+    ends = (ids["start"], ids["stop"]) if "start" in ids else None
+    return _Brush(cycle, ids.get("UTR", codon[0]), ids["donor"], ids["intron"], ids["acceptor"], ends)
 
 
 def introns_of(exons: Sequence[Interval]) -> Iterator[tuple[int, int]]:
@@ -242,6 +248,18 @@ def _paint_coding(row: BaseLabels, chain: _Chain, brush: _Brush) -> None:
         else:
             row[start - skipped : end] = brush.codon[(first := -(read + length) % 3) : first + length]
         following = exon
+
+
+def _paint_ends(row: BaseLabels, chain: _Chain, brush: _Brush) -> None:
+    """Paint the first base of a CDS where a codon begins with it, and the last where one ends with it."""
+    if brush.ends is None:
+        return
+    left, right = chain.coding[0].start, chain.coding[-1].end - 1
+    first, last = (left, right) if chain.strand == "+" else (right, left)
+    if chain.phase == 0:
+        row[first] = brush.ends[0]
+    if (width(chain.coding) - chain.phase) % 3 == 0:
+        row[last] = brush.ends[1]
 
 
 def _gap(exon: Interval, following: Interval | None) -> int:

@@ -85,7 +85,7 @@ def _check_writable(output: Path) -> None:
 
 
 def decoder_input(probabilities: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.float32]:
-    """Return what a `Decoder` is fed, (L, 13), of the probabilities of each base's labels, (L, K)."""
+    """Return what a `Decoder` is fed, (L, 17), of the probabilities of each base's labels, (L, K)."""
     return emissions(np.log(probabilities.clip(TINY)), labels)
 
 

@@ -1,7 +1,7 @@
-"""What a gene finder without a network knows: content of each kind of base, and the look of splice sites.
+"""What a gene finder without a network knows: content of kinds of bases, look of splice sites and starts.
 
     content    P(base | the 5 before it) of each codon position, of introns, and of what lies between genes
-    sites      a weight matrix around donors and acceptors against all GT and AG
+    sites      a weight matrix around donors, acceptors and starts against all GT, AG and ATG
 
 It gives the decoder the same classes as a network does, so that both are compared with one grammar.
 
@@ -20,18 +20,29 @@ from numpy.typing import NDArray
 
 from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings, label_genes
 from convnova.genome import Gene, Genome, Interval
-from convnova.inference.genes.emissions import ACCEPTOR, CLASSES, DONOR, INTERGENIC, INTRON, MINUS
+from convnova.inference.genes.emissions import (
+    ACCEPTOR,
+    CLASSES,
+    DONOR,
+    INTERGENIC,
+    INTRON,
+    MINUS,
+    START,
+    STOP,
+)
 from convnova.inference.genes.regions import Stretch
 from convnova.sequence import Ids, N, reverse_complement
 
 _LABELS = GeneLabelSettings("frame")
 _OPPOSITE = np.array(LABEL_SETS["frame"].opposite, dtype=np.uint8)
-_CONTENT = (0, 1, 2, INTRON, INTERGENIC)
-"""Classes with a content of their own; in the frame labels and in the decoder they have the same numbers."""
-_SITES = {DONOR: (-3, 6), ACCEPTOR: (-20, 4)}
+_CONTENT = ((0, START), (1,), (2, STOP), (INTRON,), (INTERGENIC,))
+"""Classes of each content; in the frame labels and in the decoder they have the same numbers."""
+_SITES = {DONOR: (-3, 6), ACCEPTOR: (-20, 4), START: (-9, 6)}
 """First and last-but-one column of each weight matrix, counted from the base that has the class."""
-_WORDS = {DONOR: ((0, 2), (1, 3)), ACCEPTOR: ((-1, 0), (0, 2))}
-"""Offset and base of GT, which begins an intron, and AG, which ends it."""
+_WORDS = {DONOR: ((0, 2), (1, 3)), ACCEPTOR: ((-1, 0), (0, 2)), START: ((0, 0), (1, 3), (2, 2))}
+"""Offset and base of GT, which begins an intron, AG, which ends it, and ATG, which begins a gene."""
+_BESIDE = {DONOR: 3, ACCEPTOR: 3, START: 0}
+"""Content that the log-odds of a site are added to."""
 
 
 _STRETCH_BP = 2**18
@@ -41,16 +52,16 @@ _REACH = 32
 
 @dataclass(frozen=True, eq=False)
 class ContentModel:
-    """Order-k content and weight matrices of splice sites, counted on both strands."""
+    """Order-k content and weight matrices of splice sites and starts, counted on both strands."""
 
     order: int
     content: NDArray[np.float64]
     """Natural log of P(base | k bases before), for each of the five contents, (5, 4^k, 4)."""
     sites: Mapping[int, NDArray[np.float64]]
-    """Log-odds of each base in each column against all places with the same two letters, (S, 4), by class."""
+    """Log-odds of each base in each column against all places with the same letters, (S, 4), by class."""
 
     def emissions(self, ids: Ids) -> NDArray[np.float32]:
-        """Return what the decoder is fed, (L, 13): log-likelihoods of each base.
+        """Return what the decoder is fed, (L, 17): log-likelihoods of each base.
 
         Both strands count from their own left; so that a path may change strand, classes of strand - are
         brought to the forward likelihood of what lies between genes.
@@ -72,14 +83,15 @@ class ContentModel:
             yield Stretch(self.emissions(ids)[kept], ids[kept])
 
     def _strand(self, ids: Ids) -> NDArray[np.float64]:
-        """Return the classes of one strand and, last, intergenic, (L, 7)."""
+        """Return the classes of one strand and, last, intergenic, (L, 9)."""
         codes, bases = _contexts(ids, self.order), np.minimum(ids, 3)
         is_known = (codes >= 0) & (ids != N)
         content = np.where(is_known, self.content[:, codes, bases], np.log(0.25))  # (5, L)
         result = np.empty((len(ids), MINUS + 1))
         result[:, :3], result[:, INTRON], result[:, MINUS] = content[:3].T, content[3], content[4]
+        result[:, STOP] = content[2]
         for site, weights in self.sites.items():
-            result[:, site] = content[3] + _site_scores(ids, weights, _SITES[site][0])
+            result[:, site] = content[_BESIDE[site]] + _site_scores(ids, weights, _SITES[site][0])
         return result
 
 
@@ -106,8 +118,8 @@ def fit_content_model(
     for ids, row in _both_strands(genome, regions, labels):
         codes = _contexts(ids, order)
         is_known = (codes >= 0) & (ids != N)
-        for index, label in enumerate(_CONTENT):
-            chosen = is_known & (row == label)
+        for index, classes in enumerate(_CONTENT):
+            chosen = is_known & np.isin(row, classes)
             pairs = codes[chosen] * 4 + ids[chosen]
             content[index] += np.bincount(pairs, minlength=4 ** (order + 1)).reshape(-1, 4)
         for site, counts in found.items():
@@ -161,7 +173,7 @@ def _log_odds(
 ) -> NDArray[np.float64]:
     """Return the log-odds of a weight matrix, (S, 4).
 
-    The two letters that all places have say nothing; another in their place costs as much as it is rare.
+    The letters that all places have say nothing; another in their place costs as much as it is rare.
     """
     found, alike = (counts / counts.sum(axis=1, keepdims=True) for counts in (found, alike))
     odds = np.log(found) - np.log(alike)

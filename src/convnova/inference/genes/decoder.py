@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from convnova.errors import InputError
 from convnova.genome.interval import Interval
-from convnova.inference.genes.emissions import CLASSES, SITES
+from convnova.inference.genes.emissions import CLASSES, IN_PLACE_OF, MINUS, SITES
 from convnova.inference.genes.events import LEFT, MIN_EXON_BP, RIGHT, Stretch, find_events, running_sums
 from convnova.inference.genes.gene_model import GeneModel
 from convnova.inference.genes.grammar import DecoderSettings, strands
@@ -42,8 +42,7 @@ class Decoder:
         self._chromosome = chromosome
         self._strands = strands(settings)
         self._scores = settings.costs.gene, settings.costs.intron
-        self._weights = np.full(CLASSES, settings.costs.content, dtype=np.float32)
-        self._weights[SITES] = 1
+        self._content_weight = np.float32(settings.costs.content)
         self._lowest = math.log(settings.min_site_probability) if settings.min_site_probability else -math.inf
         self._paths = Paths(self._strands, settings)
         self._next = MIN_EXON_BP  # the first boundary whose events are still to come
@@ -56,7 +55,7 @@ class Decoder:
         """Read the next bases.
 
         Args:
-            emissions: log-probabilities of the decoder's classes, as `emissions` gives them, (L, 13).
+            emissions: log-probabilities of the decoder's classes, as `emissions` gives them, (L, 17).
             ids: the bases, (L,).
 
         Raises:
@@ -69,7 +68,7 @@ class Decoder:
             )
         for first in range(0, len(ids), _STRETCH_BP):
             part = slice(first, first + _STRETCH_BP)
-            self._append(emissions[part] * self._weights, ids[part])
+            self._append(_weigh(emissions[part], self._content_weight), ids[part])
             self._advance(self._end - RIGHT)
 
     def finish(self) -> list[GeneModel]:
@@ -112,6 +111,22 @@ class Decoder:
             kept.emissions[left:].copy(),
             kept.sums[:, left:].copy(),
         )
+
+
+def _weigh(emissions: NDArray[np.float32], content: np.float32) -> NDArray[np.float32]:
+    """Return emissions with the weight of content on all but sites, (L, 17).
+
+    A site counts for itself, not against the content that it takes the place of: between genes a network is
+    sure that neither is there, and a false start would cost nothing. Where start (or stop) is on both strands
+    what the base of the codon is, as `emissions` fills it for labels without one, it is content.
+    """
+    weighted = emissions * content
+    weighted[:, SITES] = emissions[:, SITES]
+    for end, base in IN_PLACE_OF.items():
+        ends, bases = [end, end + MINUS], [base, base + MINUS]
+        is_content = (emissions[:, ends] == emissions[:, bases]).all(axis=1)
+        weighted[np.ix_(is_content, ends)] = weighted[np.ix_(is_content, bases)]
+    return weighted
 
 
 def _gene(chromosome: str, path: Outside) -> tuple[GeneModel, Outside]:

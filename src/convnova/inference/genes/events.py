@@ -3,7 +3,8 @@
 Between two of these places a path stays in its state and only adds up emissions, so all that the decoder
 needs is the running sum of each state at those places. Emissions count against intergenic, as log-odds: no
 gene scores 0. Exons have one running sum for each *frame*, the place of the first base of their codons
-modulo 3, as read from left to right.
+modulo 3, as read from left to right. The first and the last base of a gene have columns of their own, so
+BEGIN and END add how much these differ from what the running sum holds.
 
 L bases in a stretch, S running sums (4 a strand), n events.
 """
@@ -60,7 +61,7 @@ class Stretch:
     ids: Ids
     """(L,)"""
     emissions: NDArray[np.float32]
-    """(L, 13)"""
+    """(L, 17)"""
     sums: Floats
     """Log-odds before each boundary, of frames 0 to 2 and of introns, of + and then of -, (S, L + 1)."""
 
@@ -78,7 +79,7 @@ def running_sums(
     One base is added after the other, so that where a chromosome is cut into chunks changes no bit.
 
     Args:
-        emissions: (L, 13).
+        emissions: (L, 17).
         start: position of the first base.
         before: the sums at the first boundary, (S,).
         strands: in the order of the sums.
@@ -151,15 +152,21 @@ def _codons(
     ends, frames = behind(strand.stops)
     yield STOP, ends + stretch.start, 3 * index + frames, np.zeros((len(ends), 3))
 
+    def gain(places: Places, column: int, base: int) -> Floats:
+        """Return what it adds that bases are read as the end of a gene, not as one of a codon, (n,)."""
+        bases = stretch.emissions[places].astype(np.float64)
+        return bases[:, column] - bases[:, strand.exon_columns[base]]
+
     ends, frames = behind(strand.end)
-    is_likely = stretch.emissions[ends - 1, strand.exon_columns[2]] >= lowest
+    is_likely = stretch.emissions[ends - 1, strand.end_column] >= lowest
     ends, frames = ends[is_likely], frames[is_likely]
-    yield END, ends + stretch.start, 3 * index + frames, _first_of_three(sums[frames, ends])
+    change = _first_of_three(sums[frames, ends] + gain(ends - 1, strand.end_column, 2))
+    yield END, ends + stretch.start, 3 * index + frames, change
 
     ends, frames = behind(strand.begin)
-    is_likely = stretch.emissions[ends - 3, strand.exon_columns[0]] >= lowest
+    is_likely = stretch.emissions[ends - 3, strand.begin_column] >= lowest
     begins, frames = ends[is_likely] - 3, frames[is_likely]
-    change = _first_of_three(gene_score - sums[frames, begins])
+    change = _first_of_three(gene_score - sums[frames, begins] + gain(begins, strand.begin_column, 0))
     yield BEGIN, begins + stretch.start, 3 * index + frames, change
 
 

@@ -21,7 +21,7 @@ from itertools import product
 from typing import NamedTuple
 
 from convnova.errors import InputError
-from convnova.inference.genes.emissions import ACCEPTOR, DONOR, EXON, INTRON, MINUS
+from convnova.inference.genes.emissions import ACCEPTOR, DONOR, EXON, INTRON, MINUS, START, STOP
 from convnova.sequence import ALPHABET, reverse_complement_text
 
 START_CODON = "ATG"
@@ -47,12 +47,12 @@ class DecoderSettings:
     intron_score: float | None = None
     """Nats added for each intron; below 0 there are fewer introns, above it more; default likewise."""
     content_weight: float | None = None
-    """Weight of what is said of bases that are no splice site, against that of splice sites. A network says
-    the same of neighbouring bases again and again, so below 1 is better; default what was best on
-    validation, and 1 where nothing was chosen."""
+    """Weight of what is said of bases that are no splice site, start or stop, against that of those. A
+    network says the same of neighbouring bases again and again, so below 1 is better; default what was best
+    on validation, and 1 where nothing was chosen."""
     min_site_probability: float = 1e-4
-    """Splice sites, starts and stops whose base has its class with less than this are passed over, for
-    speed; with 0 the result is the best of all genes."""
+    """Splice sites, starts and stops whose base has its class with less than this, as it is weighed, are
+    passed over, for speed; with 0 the result is the best of all genes."""
 
     def __post_init__(self) -> None:
         for codon in self.stop_codons:
@@ -90,7 +90,7 @@ class Costs(NamedTuple):
     intron: float
     """Nats added for each intron."""
     content: float
-    """Weight of bases that are no splice site."""
+    """Weight of bases that are no splice site, start or stop."""
 
 
 class Introns(NamedTuple):
@@ -117,6 +117,10 @@ class StrandGrammar(NamedTuple):
     """Kinds of introns."""
     exon_columns: tuple[int, int, int]
     """Emission column of the first, second and third base of a codon."""
+    begin_column: int
+    """Emission column of the first base of a gene."""
+    end_column: int
+    """Emission column of its last base."""
     first_column: int
     """Emission column of the first base of an intron."""
     intron_column: int
@@ -132,7 +136,17 @@ def strands(settings: DecoderSettings) -> tuple[StrandGrammar, StrandGrammar]:
         kinds.append(Introns(("AT",), ("AC",)))
     stops = settings.stop_codons
     plus = StrandGrammar(
-        "+", (START_CODON,), stops, stops, tuple(kinds), (EXON, EXON + 1, EXON + 2), DONOR, INTRON, ACCEPTOR
+        "+",
+        begin=(START_CODON,),
+        end=stops,
+        stops=stops,
+        introns=tuple(kinds),
+        exon_columns=(EXON, EXON + 1, EXON + 2),
+        begin_column=START,
+        end_column=STOP,
+        first_column=DONOR,
+        intron_column=INTRON,
+        last_column=ACCEPTOR,
     )
     minus = StrandGrammar(
         "-",
@@ -141,6 +155,8 @@ def strands(settings: DecoderSettings) -> tuple[StrandGrammar, StrandGrammar]:
         stops=_reversed(stops),
         introns=tuple(Introns(_reversed(kind.last), _reversed(kind.first)) for kind in kinds),
         exon_columns=(MINUS + EXON + 2, MINUS + EXON + 1, MINUS + EXON),
+        begin_column=MINUS + STOP,
+        end_column=MINUS + START,
         first_column=MINUS + ACCEPTOR,
         intron_column=MINUS + INTRON,
         last_column=MINUS + DONOR,

@@ -18,7 +18,7 @@ class Stretch(NamedTuple):
     """Bases side by side, and what is known of them."""
 
     emissions: NDArray[np.float32]
-    """As the decoder is fed, (L, 13)."""
+    """As the decoder is fed, (L, 17)."""
     ids: Ids
     """(L,)."""
 
