@@ -375,7 +375,7 @@ def same_looks(run_folder, other):
 def test_a_run_that_was_stopped_ends_with_the_same_weights(
     toy, finished, tmp_path, monkeypatch, stop, error, at
 ):
-    output, saving = tmp_path / "run", training(save_minutes=0.005)
+    output, saving = tmp_path / "run", training(save_minutes=0)
     with pytest.raises(error):
         interrupted(monkeypatch, at, stop, toy, output, training=saving)
     assert any(output.glob("checkpoint-*"))
