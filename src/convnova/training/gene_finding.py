@@ -4,6 +4,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
@@ -153,7 +155,7 @@ def _train(
         training.seed,
         training.epochs,
     )
-    _describe(console, settings, task, data, model, weights)
+    _describe(console, settings, task, counts, data, model, weights)
     arguments = training_arguments(settings.output, training, len(data), has_validation=True)
     clock = SaveByTheClock(training.save_minutes)
     bp_per_step = training.batch_windows * settings.windows.window_bp
@@ -189,6 +191,7 @@ def _describe(
     console: Console,
     settings: GeneFindingSettings,
     task: GeneTask,
+    counts: NDArray[np.int64],
     data: BaseWindows,
     model: ConvNovaForTokenClassification,
     weights: WeightsReport | None,
@@ -199,8 +202,8 @@ def _describe(
     for split, part in task.parts.items():
         genes = f", {len(task.genes[split]):,} genes" if split in task.genes else ""
         say(console, f"{split}: {len(part.regions):,} regions, {part.total_bp:,} bp{genes}")
-    names, counts = task.label_set.labels, task.parts["train"].counts(len(task.label_set.labels))
-    share = ", ".join(f"{name} {n:.2%}" for name, n in zip(names, counts / counts.sum(), strict=True))
+    shares = zip(task.label_set.labels, counts / counts.sum(), strict=True)
+    share = ", ".join(f"{name} {n:.2%}" for name, n in shares)
     say(console, f"labels ({task.label_set.name}) in train: {share}")
     if weights is not None:
         say(console, f"weights: {weights}")

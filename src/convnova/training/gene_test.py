@@ -23,7 +23,7 @@ from convnova.inference.genes.regions import Evidence, Stretch, agreement, as_ge
 from convnova.inference.genes.tuning import choose_costs
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.score_bases import BaseScores, score_bases
-from convnova.inference.tiles import Tile
+from convnova.inference.tiles import Tile, predict_bases
 
 MOST_TUNING_BP = 3_000_000
 """Bases of validation on which costs are chosen, those that come first."""
@@ -85,13 +85,14 @@ def test_genes(model: Any, saved: SavedGeneFinder, task: GeneTask, labels: GeneL
 def _network_evidence(model: Any, saved: SavedGeneFinder, task: GeneTask) -> dict[Interval, Evidence]:
     """Return what the network says of the first regions of validation, predicted once and kept."""
     part = task.parts["validation"].head(MOST_TUNING_BP)
-    kept: list[list[Stretch]] = [[] for _ in part.regions]
+    label_set = task.label_set
+    opposite = np.array(label_set.opposite) if saved.average_strands else None
 
-    def keep(index: int, tile: Tile) -> None:
-        kept[index].append(Stretch(decoder_input(tile.probabilities, task.label_set.labels), tile.ids))
+    def stretches(index: int) -> list[Stretch]:
+        tiles = predict_bases(model, part.region_fetch(index), part.regions[index].width, opposite)
+        return [Stretch(decoder_input(tile.probabilities, label_set.labels), tile.ids) for tile in tiles]
 
-    score_bases(model, part, task.label_set, saved.average_strands, keep)
-    return {region: partial(iter, stretches) for region, stretches in zip(part.regions, kept, strict=True)}
+    return {region: partial(iter, stretches(index)) for index, region in enumerate(part.regions)}
 
 
 def _counted(task: GeneTask, labels: GeneLabelSettings) -> Decoded:
