@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,7 +20,9 @@ import ingredients
 import labelling
 import length_scaling
 import measure
+import memory_pages
 import model_speed
+import per_base
 import reading
 import tracks
 import window_loading
@@ -176,6 +179,29 @@ def test_ingredients_fill_a_table_and_repeat_nothing(tmp_path, capsys):
     changed = ingredients.main(arguments)  # trained again, and not mixed with the rows before
     assert capsys.readouterr().out.count("seed 0: ") == len(table)
     assert not changed.equals(table)
+
+
+def test_pages_are_measured_in_turns_each_in_a_process_of_its_own(monkeypatch, capsys):
+    seen = []
+
+    def run(command, *, env, **kwargs):
+        seen.append(env[memory_pages.TUNABLES])
+        return subprocess.CompletedProcess(command, 0, str(memory_pages.main(command[2:])["seconds"]))
+
+    monkeypatch.setattr(memory_pages.subprocess, "run", run)
+    rows = memory_pages.main(["--quick"])["rows"]
+    assert seen == list(memory_pages.PAGES.values())
+    assert rows[0]["times faster"] == 1
+    assert all(row["bp/s"] > 0 for row in rows)
+    assert memory_pages.AS_IT_IS in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_per_base_measures_one_training_step(checkpointed, one_thread):
+    case = per_base.Case(blocks=2, field_bp=40, window_bp=500, batch=1, checkpointed=checkpointed, channels=8)
+    cost = per_base.main(["--one", json.dumps(case)])
+    assert cost["bp_per_second"] == pytest.approx(500 / cost["seconds"])
+    assert cost["peak_bytes"] >= cost["added_bytes"] >= 0
 
 
 @pytest.mark.parametrize("task", length_scaling.TASKS)
