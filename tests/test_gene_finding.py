@@ -29,7 +29,7 @@ from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM, ConvNovaForTokenClassification
 from convnova.model.presets import growing_dilations
 from convnova.training.choice import Choice
-from convnova.training.gene_finding import finetune_genes, gene_config
+from convnova.training.gene_finding import finetune_genes, starting_point
 from convnova.training.gene_settings import GeneNetworkSettings
 from convnova.training.gene_test import COUNTING, NETWORK
 from convnova.training.gene_trainer import GeneTrainer
@@ -290,7 +290,7 @@ def test_a_pretrained_start_begins_with_its_weights_and_reports_every_tensor(toy
 
 def test_the_architecture_of_a_folder_is_taken_without_its_weights(toy, tmp_path, masked_lm):
     given = {"model": f"scratch:{masked_lm}", "network": GeneNetworkSettings(classifier_dropout=0.2)}
-    pretrained, config = gene_config(settings(toy, tmp_path, **given), ("a", "b"))
+    pretrained, config = starting_point(settings(toy, tmp_path, **given), ("a", "b"))
     assert pretrained is None
     assert (config.hidden_size, config.dilations) == (8, (1, 2, 4))
     assert (config.num_labels, config.classifier_dropout, config.id2label[1]) == (2, 0.2, "b")
@@ -330,7 +330,7 @@ def test_a_start_that_is_not_there_is_refused(toy, tmp_path, model, message):
     ],
 )
 def test_blocks_and_field_grow_the_dilations(toy, tmp_path, network, dilations):
-    pretrained, config = gene_config(settings(toy, tmp_path, network=network), ("a", "b"))
+    pretrained, config = starting_point(settings(toy, tmp_path, network=network), ("a", "b"))
     assert pretrained is None
     assert config.dilations == dilations
     assert ConvNovaForTokenClassification(config).classifier.out_features == 2

@@ -65,9 +65,9 @@ def test_the_weighting_of_labels_has_a_power(weighting, power):
     assert GeneTrainingSettings(label_weighting=weighting).weighting_power == power
 
 
-def test_what_is_given_has_a_name():
+def test_what_only_a_preset_can_have_has_a_name():
     assert GeneNetworkSettings().settled() == []
-    assert GeneNetworkSettings(blocks=3, dropout=0.0).settled() == ["dropout", "blocks"]
+    assert GeneNetworkSettings(blocks=3, hidden_size=8, dropout=0.0).settled() == ["hidden_size", "blocks"]
     assert GeneNetworkSettings(blocks=3, receptive_field_bp=99, dropout=0.1).changes() == {"dropout": 0.1}
 
 

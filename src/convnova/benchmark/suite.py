@@ -29,7 +29,7 @@ from convnova.data.catalogue.folder import check_folder
 from convnova.errors import InputError
 from convnova.training.arguments import quiet_libraries, resolve_precision
 from convnova.training.finetune_settings import FinetuneSettings
-from convnova.training.learn import PRESET, SCRATCH, check_model
+from convnova.training.start import PRESET, SCRATCH, check_model
 
 
 def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> list[dict[str, Any]]:

@@ -94,6 +94,11 @@ class GeneLabelSettings:
         """Whether untranslated bases, and introns between them, are background."""
         return self.label_set == "frame" or (self.label_set == "bend" and self.exons == "coding")
 
+    @property
+    def has_coding_exons(self) -> bool:
+        """Whether labels tell coding bases from others, so that genes have a reading frame."""
+        return self.is_coding_only or self.label_set == "coding"
+
 
 DEFAULT = GeneLabelSettings()
 

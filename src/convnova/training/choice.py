@@ -1,11 +1,14 @@
 """Choosing on validation: the looks at it during a run, and the weights of the best one."""
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from transformers import TrainerCallback
 
 from convnova.evaluation.scores import goodness
+from convnova.training.averaging import WeightAverage
+from convnova.training.optimization import ScheduledTrainer
 
 
 class Evaluation(NamedTuple):
@@ -69,7 +72,46 @@ class Choice:
         return self.value(evaluation), -evaluation.scores["loss"]
 
 
-class EvaluateAtTheEnd(TrainerCallback):
+class ChoosingTrainer(ScheduledTrainer):
+    """A Trainer that looks at averaged weights on validation, and keeps the best of them in memory.
+
+    `averaging` is the decay of the average, 0 for none; `patience` is after how many looks without a better
+    score training ends, None for never.
+    """
+
+    control: Any
+
+    def __init__(self, *args: Any, selection: str, averaging: float, patience: int | None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.choice, self.patience = Choice(selection), patience
+        self.average = WeightAverage(averaging) if averaging else None
+        self.add_callback(_EvaluateAtTheEnd())
+        if self.average is not None:
+            self.add_callback(self.average)
+
+    def scores_now(self) -> dict[str, float]:
+        """Return the scores on validation of the weights that are in the model."""
+        raise NotImplementedError
+
+    @property
+    def epoch(self) -> float:
+        """How many passes over the training part were made."""
+        return self.state.epoch or 0.0
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Score the validation part, and keep the weights if they are the best so far."""
+        with self.average.applied() if self.average else nullcontext():
+            scores = self.scores_now()
+            self.choice.add(Evaluation(self.epoch, last_loss(self.state), scores), self.model)
+        metrics = {f"eval_{name}": value for name, value in scores.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        if self.patience and self.choice.looks_since_best >= self.patience:
+            self.control.should_training_stop = True
+        return metrics
+
+
+class _EvaluateAtTheEnd(TrainerCallback):
     """The last step is looked at too, also where it ends no whole interval between two looks."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -84,9 +84,7 @@ def finetune(
     began = time.perf_counter()
     trainer = FinetuneTrainer(settings, selection, train, validation, model=model)
     if settings.method == "logistic-regression":
-        fit_head(
-            model, trainer.train_dataset, settings.augmentation.reverse_complement, trainer.selection_value
-        )
+        fit_head(model, trainer.train_dataset, settings.augmentation.reverse_complement, trainer.goodness)
         trainer.evaluate()
     else:
         progress = Progress(console or Console(quiet=True), selection)

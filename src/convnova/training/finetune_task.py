@@ -14,9 +14,10 @@ from convnova.inference.classify import score_lines
 from convnova.training.arguments import quiet_libraries, resolve_precision
 from convnova.training.checkpoints import sole_writer
 from convnova.training.finetune import Finetuned
-from convnova.training.learn import Measured, check_model, learn, measure, starting_point
+from convnova.training.learn import Measured, learn, measure, starting_point
 from convnova.training.record import SCORES_NAME
 from convnova.training.search import check_search, search
+from convnova.training.start import check_model
 from convnova.training.task_output import check_output, effort, protocol, write_output
 from convnova.training.task_settings import FinetuneTaskSettings
 

@@ -5,7 +5,6 @@ One path makes every prediction, here, on the test part and for new sequences: `
 
 import os
 import sys
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,26 +15,22 @@ from transformers.trainer_callback import PrinterCallback
 
 from convnova.data.labelled import AugmentedBatches, LabelledPart
 from convnova.errors import InputError
-from convnova.evaluation.scores import score
+from convnova.evaluation.scores import goodness, score
 from convnova.inference.predict import predict
 from convnova.model.modeling_convnova import sequence_loss
 from convnova.training.arguments import resolve_precision
-from convnova.training.averaging import WeightAverage
-from convnova.training.choice import Choice, EvaluateAtTheEnd, Evaluation, last_loss
+from convnova.training.choice import Choice, ChoosingTrainer
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.label_scale import LabelScale
 from convnova.training.label_weights import positive_weights
 from convnova.training.mixup import mix
-from convnova.training.optimization import ScheduledTrainer
 
 
-class FinetuneTrainer(ScheduledTrainer):
+class FinetuneTrainer(ChoosingTrainer):
     """A Trainer that keeps, in memory, the weights that did best on validation.
 
     Nothing is written while it trains, so a full disk or a kill leaves no half-written model.
     """
-
-    control: Any
 
     def __init__(
         self,
@@ -50,9 +45,11 @@ class FinetuneTrainer(ScheduledTrainer):
             train_dataset=train,
             eval_dataset=validation,
             optimizer_settings=settings.optimizer,
+            selection=selection,
+            averaging=settings.weight_averaging,
+            patience=settings.patience,
             **kwargs,
         )
-        self.selection = selection
         is_regression = self.model.config.problem_type == "regression"
         self.scale = LabelScale.of(train) if is_regression else None
         """What training labels are brought to; scores are of values in their own units."""
@@ -60,10 +57,6 @@ class FinetuneTrainer(ScheduledTrainer):
             self.train_dataset = self.scale.standardise(train)
         self.model_accepts_loss_kwargs = False  # the loss is the mean over its batch
         self.remove_callback(PrinterCallback)
-        self.average = WeightAverage(settings.weight_averaging) if settings.weight_averaging else None
-        self.add_callback(EvaluateAtTheEnd())
-        if self.average is not None:
-            self.add_callback(self.average)
         self.use(settings)
 
     def use(self, settings: FinetuneSettings) -> None:
@@ -78,7 +71,7 @@ class FinetuneTrainer(ScheduledTrainer):
             self.positive_weights = torch.from_numpy(weights).to(self.args.device)
         if self.average is not None:
             self.average.decay = settings.weight_averaging
-        self.choice = Choice(self.selection)
+        self.choice, self.patience = Choice(self.choice.selection), settings.patience
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         """Return the model's loss, of mixtures where these are wanted."""
@@ -101,30 +94,17 @@ class FinetuneTrainer(ScheduledTrainer):
         logits, weights = logits.float(), self.positive_weights
         return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=weights)
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Score the validation part, and keep the weights if they are the best so far."""
-        with self.average.applied() if self.average else nullcontext():
-            evaluation = self._look()
-            self.choice.add(evaluation, self.model)
-        metrics = {f"eval_{name}": value for name, value in evaluation.scores.items()}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        patience = self.settings.patience
-        if patience and self.choice.looks_since_best >= patience:
-            self.control.should_training_stop = True
-        return metrics
-
-    def selection_value(self) -> float:
-        """Return how good the model is now, on validation; the higher the better."""
-        return self.choice.value(self._look())
-
-    def _look(self) -> Evaluation:
+    def scores_now(self) -> dict[str, float]:
+        """Return the scores on validation, by name, of values in their own units."""
         validation, config = self.eval_dataset, self.model.config
         predictions = predict(self.model, validation.ids, self.settings.average_strands)
         if self.scale is not None:
             predictions = self.scale.restore(predictions)
-        scores = score(config.problem_type, validation.labels, predictions)
-        return Evaluation(self.state.epoch or 0.0, last_loss(self.state), scores)
+        return score(config.problem_type, validation.labels, predictions)
+
+    def goodness(self) -> float:
+        """Return how good the model is now, on validation; the higher the better."""
+        return goodness(self.choice.selection, self.scores_now())
 
 
 def finetune_arguments(settings: FinetuneSettings, sequences: int) -> TrainingArguments:

@@ -1,7 +1,7 @@
 """`convnova finetune --task gene-finding`: a genome and its genes to a model that labels each base."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +13,9 @@ from transformers.trainer_callback import PrinterCallback
 from convnova.console import log_console, say
 from convnova.data.base_windows import BaseWindows, label_weights
 from convnova.data.gene_task import GeneTask, load_gene_task
-from convnova.errors import InputError
 from convnova.inference.saved_genes import SavedGeneFinder
-from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
-from convnova.model.presets import growing_dilations, preset
+from convnova.model.presets import growing_dilations
 from convnova.training.arguments import (
     quiet_libraries,
     resolve_precision,
@@ -27,14 +25,14 @@ from convnova.training.arguments import (
 from convnova.training.callbacks import ProgressReport, SaveByTheClock, train_to_end
 from convnova.training.checkpoints import remove_incomplete, sole_writer
 from convnova.training.gene_output import GeneResult, report_genes, write_genes
-from convnova.training.gene_settings import GeneFindingSettings, GeneNetworkSettings
+from convnova.training.gene_settings import GeneFindingSettings
 from convnova.training.gene_test import NETWORK, test_genes
 from convnova.training.gene_trainer import GeneTrainer
-from convnova.training.learn import PRESET, SCRATCH
 from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import file_checksum, keep_record, run_record
 from convnova.training.run_folder import is_main_process, open_run
-from convnova.training.weights import WEIGHTS_NAME, WeightsReport, load_pretrained, pretrained_config
+from convnova.training.start import Start, check_model, start
+from convnova.training.weights import WEIGHTS_NAME, WeightsReport, load_pretrained
 
 CHANGEABLE = (
     *("annotation", "genome", "test_annotation", "test_genome", "intervals", "base_labels", "cache"),
@@ -64,6 +62,7 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
     console = (console or log_console()) if is_main_process() else Console(quiet=True)
     quiet_libraries()
     resolve_precision(settings.training.precision)
+    check_model(settings.model, settings.network)
     checksums = {f"{name}_checksum": file_checksum(path) for name, path in settings.files().items()}
     checkpoint = open_run(settings.output, settings, settings.resume, checksums, CHANGEABLE)
     if (settings.output / WEIGHTS_NAME).exists():
@@ -79,7 +78,7 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
         model.load_state_dict(choice.weights)
         saved = SavedGeneFinder(
             settings.labels.label_set,
-            settings.labels.is_coding_only or settings.labels.label_set == "coding",
+            settings.labels.has_coding_exons,
             choice.selection,
             settings.training.average_strands,
         )
@@ -93,39 +92,21 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
         return result
 
 
-def gene_config(settings: GeneFindingSettings, labels: tuple[str, ...]) -> tuple[Path | None, ConvNovaConfig]:
-    """Return where weights come from, None for random ones, and the configuration of the model.
+def starting_point(settings: GeneFindingSettings, labels: Sequence[str]) -> Start:
+    """Return the configuration of a gene finder, and where its weights come from.
 
     Raises:
         InputError: for an unknown preset, a folder without model, or a change that it cannot have.
     """
-    network, model = settings.network, settings.model
-    head = {
-        "id2label": dict(enumerate(labels)),
-        "label2id": {name: index for index, name in enumerate(labels)},
-    }
-    if model.startswith(PRESET):
-        config = preset(model.removeprefix(PRESET), **network.changes(), **head)
-        return None, _grown(config, network)
-    fixed = [name for name in network.settled() if name not in ("dropout", "classifier_dropout")]
-    if fixed:
-        raise InputError(
-            f"{model}: the architecture of a folder is settled, so {fixed[0]} cannot be given; leave it out, "
-            "or start from a preset"
+    network = settings.network
+    found = start(settings.model, network, labels)
+    if network.blocks is not None or network.receptive_field_bp is not None:
+        config = found.config
+        field = network.receptive_field_bp or config.receptive_field
+        config.dilations = growing_dilations(
+            field, config.kernel_size, network.blocks or config.num_hidden_layers
         )
-    folder = Path(model.removeprefix(SCRATCH))
-    config = pretrained_config(folder, **network.changes(), **head)
-    return None if model.startswith(SCRATCH) else folder, config
-
-
-def _grown(config: ConvNovaConfig, network: GeneNetworkSettings) -> ConvNovaConfig:
-    """Return the configuration with the blocks and the receptive field that are wanted."""
-    if network.blocks is None and network.receptive_field_bp is None:
-        return config
-    field = network.receptive_field_bp or config.receptive_field
-    blocks = network.blocks or config.num_hidden_layers
-    config.dilations = growing_dilations(field, config.kernel_size, blocks)
-    return config
+    return found
 
 
 def _train(
@@ -139,7 +120,7 @@ def _train(
     if is_main_process():
         remove_incomplete(settings.output)
     training, labels = settings.training, task.label_set.labels
-    pretrained, config = gene_config(settings, labels)
+    pretrained, config = starting_point(settings, labels)
     set_seed(training.seed)
     model = ConvNovaForTokenClassification(config)
     weights = None if pretrained is None else load_pretrained(model, pretrained)
@@ -170,7 +151,7 @@ def _train(
         validation=task.parts["validation"].head(training.evaluation_bp),
         label_set=task.label_set,
         selection=training.selection,
-        weight_averaging=training.weight_averaging,
+        averaging=training.weight_averaging,
         patience=training.patience,
         both_strands=training.average_strands,
     )

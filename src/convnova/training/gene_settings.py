@@ -1,6 +1,6 @@
 """Settings of `convnova finetune --task gene-finding`; light to import, for the command line."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -32,8 +32,9 @@ class GeneNetworkSettings(NetworkSettings):
             raise InputError("give either dilations, or blocks and receptive_field_bp, not both")
 
     def settled(self) -> list[str]:
-        """Return the names of what is given."""
-        return [one.name for one in fields(self) if getattr(self, one.name) is not None]
+        """Return the names of what is given and only a preset can have."""
+        growth = [name for name in ("blocks", "receptive_field_bp") if getattr(self, name) is not None]
+        return super().settled() + growth
 
 
 @dataclass(frozen=True, kw_only=True)

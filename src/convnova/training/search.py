@@ -190,7 +190,7 @@ class _Tell(TrainerCallback):
         self.trainer, self.console = trainer, console
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        best, name = self.trainer.choice.best, self.trainer.selection
+        best, name = self.trainer.choice.best, self.trainer.choice.selection
         assert best is not None
         score, shown = f"validation {name} {best.scores[name]:.4f}", _shown(state.trial_params)
         say(self.console, f"  trial {state.trial_name}: {score}, {shown}")

@@ -16,6 +16,8 @@ TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 
 _UNCONFIGURED = ("preset", "receptive_field", "segment_bp", "blocks", "receptive_field_bp")
 """Settings of a network that ConvNovaConfig does not know by these names."""
+_FREE = ("dropout", "classifier_dropout", "pooling")
+"""Settings of a network that change none of the backbone's weights."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class NetworkSettings:
         """Return what is not left to the preset, in the words of ConvNovaConfig."""
         names = [field.name for field in fields(self) if field.name not in _UNCONFIGURED]
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def settled(self) -> list[str]:
+        """Return the names of what is given and only a preset can have: it makes the backbone's weights."""
+        return [name for name in self.changes() if name not in _FREE]
 
 
 @dataclass(frozen=True)

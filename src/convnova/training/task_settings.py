@@ -29,6 +29,10 @@ class TaskNetworkSettings(NetworkSettings):
         if self.segment_bp < 1:
             raise InputError(f"segment_bp must be at least 1, got {self.segment_bp}")
 
+    def settled(self) -> list[str]:
+        """Return the names of what is given and only a preset can have."""
+        return super().settled() + (["receptive_field"] if self.receptive_field != "preset" else [])
+
 
 @dataclass(frozen=True)
 class FinetuneTaskSettings:

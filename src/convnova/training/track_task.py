@@ -19,8 +19,9 @@ from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.training.arguments import quiet_libraries, resolve_precision
 from convnova.training.checkpoints import sole_writer
 from convnova.training.finetune import Finetuned
-from convnova.training.learn import check_model, learn, starting_point
+from convnova.training.learn import learn, starting_point
 from convnova.training.run_folder import is_main_process
+from convnova.training.start import check_model
 from convnova.training.task_output import check_output, effort, protocol
 from convnova.training.track_output import TrackResult, report_tracks, write_tracks
 from convnova.training.track_settings import TrackTaskSettings
