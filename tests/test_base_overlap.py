@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convnova.data import base_overlap
-from convnova.data.base_overlap import STRETCH_BP, shared_share
+from convnova.data.base_overlap import STRETCH_BP, shared_shares
 from convnova.data.base_windows import LabelledBases
 from convnova.genome import Genome, Interval
 from convnova.sequence import N, decode, reverse_complement
@@ -37,15 +37,18 @@ def test_matches_bruteforce(monkeypatch, chunk_bp):
     held_out = [ids.copy() for ids in (*copied, train[2])]
     held_out[0][300] = N
     monkeypatch.setattr(base_overlap, "_CHUNK_BP", chunk_bp)
-    share = shared_share(bases(*held_out), bases(*train))
+    share, own = shared_shares([bases(*held_out), bases(*train)], bases(*train))
     if chunk_bp % STRETCH_BP == 0 or chunk_bp > 3000:  # otherwise stretches lie elsewhere in a chunk
         assert share == slow_share(held_out, train)
     assert 0.5 < share < 0.75
+    assert own == 1
 
 
 def test_nothing_is_shared_with_another_sequence_and_all_with_itself():
     rng = np.random.default_rng(1)
     one, other = (bases(rng.integers(0, 4, 5000, dtype=np.uint8)) for _ in range(2))
-    assert shared_share(one, other) == 0
-    assert shared_share(one, one) == 1
-    assert shared_share(bases(np.full(200, N, dtype=np.uint8)), one) == 0
+    unknown = bases(np.full(200, N, dtype=np.uint8))
+    assert shared_shares([one, unknown], other) == [0, 0]
+    assert shared_shares([one, unknown], one) == [1, 0]
+    assert shared_shares([unknown], one) == [0]
+    assert shared_shares([], one) == []

@@ -268,7 +268,7 @@ ERRORS = {
             SavedTracks("peaks", ["A"], [""], 20, 50, False, "auroc", True).to_dict(),
         ),
         [],
-        r"the model has 3 outputs, and task\.json 1 tracks; they are not of one run",
+        r"the model has 3 outputs and task\.json 1; they are not of one run",
     ),
     "unknown track": (None, ["--tracks", "A|y"], r"there is no track 'A\|y'; did you mean 'A\|x'\?"),
     "strange track": (None, ["--tracks", "zzzz"], r"there is no track 'zzzz'; the model has A\|x, B, b"),

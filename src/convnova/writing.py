@@ -1,8 +1,9 @@
 """Files that appear whole or not at all: they are filled under another name, then renamed."""
 
 import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,17 @@ def make_folder(path: Path) -> None:
         reason = error.strerror
     if reason is not None:
         raise InputError(f"{path}: cannot be used for output ({reason}); choose another place")
+
+
+def make_place(path: Path) -> None:
+    """Make the folder of a file that will be written: better now than after hours.
+
+    Raises:
+        InputError: when it cannot be made or written to, or the path is that of a folder.
+    """
+    make_folder(path.parent)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give the name of a file")
 
 
 @contextmanager
@@ -48,11 +60,19 @@ def whole_file(path: Path, ending: str = "") -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    """Write a JSON file whole or not at all; NaN and infinity, which JSON does not know, become null."""
+    write_text(path, json.dumps(_strict(content), indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file of text whole or not at all."""
     with whole_file(path) as staging:
         staging.write_text(text, encoding="utf-8")
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _strict(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

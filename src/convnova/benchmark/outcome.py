@@ -1,6 +1,5 @@
 """What a job does: train, choose on validation, read the test part once, and write down what came of it."""
 
-import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -121,7 +120,7 @@ def _run(job: Job, folder: Path) -> Outcome:
         "data": job.checksums,
         **_about_machine(),
     }
-    return Outcome(_finite(result), measured.predictions, parts.test.labels)
+    return Outcome(result, measured.predictions, parts.test.labels)
 
 
 def _switches(best: Candidate, searches_grid: bool) -> str:
@@ -211,12 +210,3 @@ def _about_machine() -> dict[str, Any]:
 def _with(training: FinetuneSettings, rate: float, batch: int) -> FinetuneSettings:
     optimizer = replace(training.optimizer, learning_rate=rate)
     return replace(training, optimizer=optimizer, batch_sequences=batch)
-
-
-def _finite(value: Any) -> Any:
-    """Return what JSON can hold: None for what is no number, as the training loss before the first step."""
-    if isinstance(value, dict):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,7 @@ Chromosomes share repeats, so some of it is natural; gene sets whose loci overla
 L length in bp.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +19,25 @@ _WORD_BP = 32  # as many bases as 64 bits hold
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
 
 
-def shared_share(held_out: LabelledBases, train: LabelledBases) -> float:
-    """Return the share of the stretches of a held-out part, side by side, that training has on either strand.
+def shared_shares(held_out: Sequence[LabelledBases], train: LabelledBases) -> list[float]:
+    """Return, for each held-out part, the share of its stretches, side by side, that training has on either
+    strand; 0 for a part without stretches.
 
     Stretches with N do not count. Equal stretches always have equal hashes; two different ones share a hash
     of 64 bits about once in 10^19 comparisons.
     """
-    tiles = np.concatenate([_tiles(ids) for ids in _chunks(held_out)])
-    if not len(tiles):
-        return 0.0
-    known = np.unique(tiles)
+    tiles = [np.concatenate([_tiles(ids) for ids in _chunks(part)]) for part in held_out]
+    known = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *tiles]))
+    if not len(known):
+        return [0.0] * len(tiles)
     is_found = np.zeros(len(known), dtype=bool)
     for ids in _chunks(train):
         for strand in (ids, reverse_complement(ids)):
             hashes, is_whole = _hashes(strand)
             places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
             is_found[places[is_whole & (known[places] == hashes)]] = True
-    return float(is_found[np.searchsorted(known, tiles)].mean())
+    found = [is_found[np.searchsorted(known, part)] for part in tiles]
+    return [float(part.mean()) if len(part) else 0.0 for part in found]
 
 
 def _chunks(part: LabelledBases) -> Iterator[Ids]:

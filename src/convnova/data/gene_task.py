@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings, LabelSet, label_genes
-from convnova.data.base_overlap import STRETCH_BP, shared_share
+from convnova.data.base_overlap import STRETCH_BP, shared_shares
 from convnova.data.base_windows import LabelledBases
 from convnova.data.bend import read_bend
 from convnova.data.gene_checks import coding_checks, splice_sites
@@ -83,7 +83,7 @@ def load_gene_task(data: GeneDataSettings, labels: GeneLabelSettings, seed: int 
                 f"{data.test_annotation}: its genes lie on the genome that is trained on; "
                 "hold out chromosomes with test_chromosomes instead"
             )
-        whole: dict[Split, list[Interval]] = {"test": _whole(test.genome)}
+        whole: dict[Split, list[Interval]] = {"test": test.genome.chromosomes}
         test_parts, test_genes = _parts(test, whole, labels)
         parts, genes = parts | test_parts, genes | test_genes
     for split, found in genes.items():
@@ -92,10 +92,12 @@ def load_gene_task(data: GeneDataSettings, labels: GeneLabelSettings, seed: int 
             raise InputError(
                 f"{file}: no gene lies in the {split} part; hold out other chromosomes or records"
             )
-    for split in SPLITS[1:]:
-        if split in parts:
-            share = f"{shared_share(parts[split], parts['train']):.1%} of its stretches of {STRETCH_BP} bp"
-            notes.append(f"{split}: {share} are in train too, on either strand")
+    held_out = [split for split in SPLITS[1:] if split in parts]
+    shares = shared_shares([parts[split] for split in held_out], parts["train"])
+    for split, share in zip(held_out, shares, strict=True):
+        notes.append(
+            f"{split}: {share:.1%} of its stretches of {STRETCH_BP} bp are in train too, on either strand"
+        )
     return GeneTask(parts, genes, LABEL_SETS[labels.label_set], tuple(notes))
 
 
@@ -134,7 +136,7 @@ def _chromosomes(genome: Genome, data: GeneDataSettings, seed: int) -> dict[Spli
 
 def _record_regions(genome: Genome, data: GeneDataSettings, seed: int) -> dict[Split, list[Interval]]:
     """Return the records by part, a share of them drawn for validation, and as many for test if need be."""
-    records = _whole(genome)
+    records = genome.chromosomes
     held_out = max(1, round(data.validation_share * len(records)))
     sizes = [held_out, held_out if data.test_annotation is None else 0]
     if sum(sizes) >= len(records):
@@ -146,10 +148,6 @@ def _record_regions(genome: Genome, data: GeneDataSettings, seed: int) -> dict[S
     validation, test, train = order[:held_out], order[held_out : sum(sizes)], order[sum(sizes) :]
     regions: dict[Split, list[Interval]] = {"train": train, "validation": validation, "test": test}
     return {split: found for split, found in regions.items() if found}
-
-
-def _whole(genome: Genome) -> list[Interval]:
-    return [Interval(name, 0, size) for name, size in genome.chromosome_sizes.items()]
 
 
 def _parts(

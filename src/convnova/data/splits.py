@@ -48,7 +48,7 @@ def split_regions(genome: Genome, settings: HeldOut) -> dict[Split, list[Interva
             return _split_longest_chromosome(genome)
     train = [name for name in genome.chromosome_sizes if name not in {*validation, *test}]
     by_name: dict[Split, list[str]] = {"train": train, "validation": validation, "test": test}
-    return {split: [_whole(genome, name) for name in names] for split, names in by_name.items()}
+    return {split: [genome.chromosome(name) for name in names] for split, names in by_name.items()}
 
 
 def _from_file(path: Path, genome: Genome) -> dict[Split, list[Interval]]:
@@ -89,16 +89,11 @@ def _fitting_chromosomes(genome: Genome) -> tuple[list[str], list[str]]:
     return (parts[0], parts[1]) if is_enough else ([], [])
 
 
-def _whole(genome: Genome, chromosome: str) -> Interval:
-    genome.index_of(chromosome)  # says which names there are when this is none of them
-    return Interval(chromosome, 0, genome.chromosome_sizes[chromosome])
-
-
 def _split_longest_chromosome(genome: Genome) -> dict[Split, list[Interval]]:
     longest = max(genome.chromosome_sizes, key=genome.chromosome_sizes.__getitem__)
     size = genome.chromosome_sizes[longest]
     part = int(min(HELD_OUT_SHARE * genome.total_bp, size / 4))
-    others = [_whole(genome, name) for name in genome.chromosome_sizes if name != longest]
+    others = [one for one in genome.chromosomes if one.chromosome != longest]
     return {
         "train": [*others, Interval(longest, 0, size - 2 * part)],
         "validation": [Interval(longest, size - 2 * part, size - part)],

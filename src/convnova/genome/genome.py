@@ -124,6 +124,19 @@ class Genome:
         """Length of all chromosomes together."""
         return self._codes.size
 
+    @property
+    def chromosomes(self) -> list[Interval]:
+        """Each chromosome as one interval, in the order of the file."""
+        return [Interval(name, 0, size) for name, size in self.chromosome_sizes.items()]
+
+    def chromosome(self, name: str) -> Interval:
+        """Return a chromosome as one interval.
+
+        Raises:
+            InputError: when the genome has no such chromosome; the message names some that it has.
+        """
+        return Interval(name, 0, int(self._sizes[self.index_of(name)]))
+
     def index_of(self, chromosome: str) -> int:
         """Return the place of a chromosome in ``chromosome_sizes``, counted from 0.
 

@@ -4,7 +4,6 @@ Chromosomes are read tile by tile: the probabilities go into the tracks, and int
 what it needs to find the best genes. Memory does not grow with the genome, but for the genes themselves.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from convnova.inference.genes.regions import agreement
 from convnova.inference.genes.tables import LEGEND, gene_table
 from convnova.inference.saved_genes import GeneFinder, load_gene_finder
 from convnova.inference.tiles import predict_bases
+from convnova.writing import make_place
 
 TINY = np.finfo(np.float32).tiny
 
@@ -40,11 +40,12 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     finder = load_gene_finder(settings.model)
     check_decodable(finder, settings.model)
     genome = Genome.open(settings.genome, settings.cache)
-    names = settings.chromosomes or list(genome.chromosome_sizes)
-    sizes = {name: genome.chromosome_sizes[name] for name in names if genome.index_of(name) >= 0}
+    names = settings.chromosomes or genome.chromosome_sizes
+    regions = [genome.chromosome(name) for name in names]
+    sizes = {region.chromosome: region.width for region in regions}
     annotated = None if settings.annotation is None else read_annotation(settings.annotation, genome)
     finder.model.to("cuda" if torch.cuda.is_available() else "cpu")
-    _check_writable(settings.output)
+    make_place(settings.output)
     with (
         _tracks(settings, finder, sizes) as tracks,
         progress_bar(console, "annotating", sum(sizes.values())) as advance,
@@ -56,8 +57,8 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     exons = sum(len(gene.coding_exons) for gene in genes)
     say(console, f"{genome.path.name}: {len(genes):,} genes with {exons:,} exons -> {settings.output}")
     if annotated is not None:
-        regions = [Interval(name, 0, size) for name, size in sizes.items()]
-        console.print(gene_table(f"against {settings.annotation}", agreement(genes, annotated, regions)))
+        scores = agreement(genes, annotated, regions)
+        console.print(gene_table(f"against {settings.annotation}", scores))
         say(console, LEGEND)
     if settings.tracks is not None:
         say(console, f"probabilities of each label: {settings.tracks}")
@@ -75,13 +76,6 @@ def check_decodable(finder: GeneFinder, folder: Path) -> None:
             f"{folder}: its exons hold untranslated regions, so genes have no reading frame to decode; "
             "fine-tune with labels.exons coding, or with label set coding or frame"
         )
-
-
-def _check_writable(output: Path) -> None:
-    """Make the folder of a file, and check that it can be written: better now than after hours."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if output.is_dir() or not os.access(output.parent, os.W_OK):
-        raise InputError(f"{output}: it cannot be written; give the name of a GFF3 file in another folder")
 
 
 def decoder_input(probabilities: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.float32]:

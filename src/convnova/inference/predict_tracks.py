@@ -37,7 +37,7 @@ from convnova.inference.predict import predict
 from convnova.inference.predict_settings import PredictSettings
 from convnova.inference.saved_tracks import TrackModel, load_track_model
 from convnova.inference.tables import write_table
-from convnova.writing import make_folder
+from convnova.writing import make_folder, make_place
 
 BLOCK_BASES = 2**20
 """Bases of all windows that are predicted between two moves of the bar."""
@@ -65,14 +65,15 @@ def predict_tracks(settings: PredictSettings, console: Console | None = None) ->
     intervals = None if settings.intervals is None else read_bed(settings.intervals, genome)
     if not settings.is_table:
         bigwig_library()  # before hours of work
-    make_folder(settings.output.parent if settings.is_table or settings.is_bigwig else settings.output)
+    prepare = make_place if settings.is_table or settings.is_bigwig else make_folder
+    prepare(settings.output)
     loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
     if intervals is not None and settings.is_table:
         frame = predict_intervals(loaded, genome, intervals, columns, settings.both_strands, console)
         write_table(frame, settings.output)
         written, what = [settings.output], counted(len(frame), "interval")
     else:
-        regions = merged(intervals or whole(genome), genome)
+        regions = merged(intervals or genome.chromosomes, genome)
         written = _write_bigwigs(settings, loaded, genome, regions, columns, console)
         what = f"{sum(region.width for region in regions):,} bp"
     tracks = f"{counted(len(columns), 'track')} ({loaded.saved.meaning})"
@@ -118,11 +119,6 @@ def predict_intervals(
     prefix = "probability" if saved.kind == "peaks" else "predicted"
     tracks = {f"{prefix}_{saved.names[track]}": predictions[:, i] for i, track in enumerate(columns)}
     return pl.DataFrame(places | tracks)
-
-
-def whole(genome: Genome) -> list[Interval]:
-    """Return all chromosomes of a genome."""
-    return [Interval(name, 0, size) for name, size in genome.chromosome_sizes.items()]
 
 
 def merged(intervals: Sequence[Interval], genome: Genome) -> list[Interval]:

@@ -73,10 +73,4 @@ def load_gene_finder(folder: Path) -> GeneFinder:
         labels = saved.labels.labels
     except (KeyError, TypeError):
         raise InputError(f"{folder}: task.json cannot be read as a gene finder's; fine-tune again") from None
-    model = load_strictly(ConvNovaForTokenClassification, folder)
-    if model.config.num_labels != len(labels):
-        raise InputError(
-            f"{folder}: the model has {model.config.num_labels} outputs, and label set {saved.label_set} "
-            f"has {len(labels)}; they are not of one run: fine-tune again"
-        )
-    return GeneFinder(model, saved)
+    return GeneFinder(load_strictly(ConvNovaForTokenClassification, folder, len(labels)), saved)

@@ -81,13 +81,7 @@ def load_task_model(folder: Path) -> TaskModel:
         task = SavedTask(scheme, **content)
     except (ValueError, KeyError, TypeError):
         raise _unreadable(folder) from None
-    model = load_strictly(ConvNovaForSequenceClassification, folder)
-    if model.config.num_labels != scheme.num_labels:
-        raise InputError(
-            f"{folder}: the model has {model.config.num_labels} outputs and {TASK_NAME} "
-            f"{scheme.num_labels}; they are not of one run: fine-tune again"
-        )
-    return TaskModel(model, task)
+    return TaskModel(load_strictly(ConvNovaForSequenceClassification, folder, scheme.num_labels), task)
 
 
 def read_record(folder: Path, task: str, use: str) -> dict[str, Any]:
@@ -128,11 +122,16 @@ def _unreadable(folder: Path) -> InputError:
     return InputError(f"{folder / TASK_NAME}: it cannot be read as the record of a task; fine-tune again")
 
 
-def load_strictly(kind: Any, folder: Path) -> Any:
+def load_strictly(kind: Any, folder: Path, outputs: int) -> Any:
     """Return a model of a class from its folder.
 
+    Args:
+        kind: the class.
+        folder: of the model.
+        outputs: how many the record of its task has.
+
     Raises:
-        InputError: when it cannot be loaded, or a tensor is missing or left over.
+        InputError: when it cannot be loaded, a tensor is missing or left over, or it has other outputs.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
@@ -148,6 +147,11 @@ def load_strictly(kind: Any, folder: Path) -> Any:
         raise InputError(
             f"{folder}: config.json and the weights are not of one model ({len(unexplained)} tensors are "
             f"missing or too many, the first {unexplained[0]}); put back the config.json that belongs to them"
+        )
+    if model.config.num_labels != outputs:
+        raise InputError(
+            f"{folder}: the model has {model.config.num_labels} outputs and {TASK_NAME} {outputs}; "
+            "they are not of one run: fine-tune again"
         )
     return model.eval()
 

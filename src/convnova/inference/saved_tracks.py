@@ -81,13 +81,7 @@ def load_track_model(folder: Path) -> TrackModel:
         raise InputError(
             f"{folder}: {TASK_NAME} cannot be read as that of many tracks; fine-tune again"
         ) from None
-    model = load_strictly(ConvNovaForSequenceClassification, folder)
-    if model.config.num_labels != tracks:
-        raise InputError(
-            f"{folder}: the model has {model.config.num_labels} outputs, and {TASK_NAME} {tracks} tracks; "
-            "they are not of one run: fine-tune again"
-        )
-    return TrackModel(model, saved)
+    return TrackModel(load_strictly(ConvNovaForSequenceClassification, folder, tracks), saved)
 
 
 def _known(name: str, names: Sequence[str]) -> str:

@@ -1,7 +1,6 @@
 """The folder of a gene finder, and what is printed of it."""
 
 import importlib.util
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,8 +48,8 @@ def write_genes(
         InputError: when it cannot be written, as on a full disk.
     """
     write_json(output / TASK_NAME, saved.to_dict())
-    scores: dict[str, Any] = {"metric": saved.metric, "validation": _look(result.best)}
-    scores["evaluations"] = [_look(one) for one in result.evaluations]
+    scores: dict[str, Any] = {"metric": saved.metric, "validation": result.best._asdict()}
+    scores["evaluations"] = [one._asdict() for one in result.evaluations]
     if result.test is not None:
         bases = result.test.bases
         scores["test"] = {
@@ -100,18 +99,8 @@ def _title(source: str, decoded: Decoded) -> str:
 
 def _as_json(decoded: Decoded) -> dict[str, Any]:
     levels = {
-        level: one._asdict() | {name: _number(getattr(one, name)) for name in SHARES}
+        level: one._asdict() | {name: getattr(one, name) for name in SHARES}
         for level, one in decoded.agreement._asdict().items()
     }
     costs = {name: getattr(decoded.settings, name) for name in COSTS}
     return costs | {"mcc": decoded.mcc} | levels
-
-
-def _look(one: Evaluation) -> dict[str, Any]:
-    """Return a look at validation as JSON; there is no training loss before the first line of the log."""
-    return one._asdict() | {"training_loss": _number(one.training_loss)}
-
-
-def _number(value: float) -> float | None:
-    """Return a number as JSON can hold it: it knows no NaN."""
-    return None if math.isnan(value) else value

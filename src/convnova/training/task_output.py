@@ -145,6 +145,5 @@ def _by_name(names: tuple[str, ...], scores: dict[str, NDArray[np.float64]]) -> 
 
 
 def curve_row(evaluation: Evaluation) -> dict[str, Any]:
-    """Return a look at validation as JSON can hold it: it knows no NaN."""
-    loss = None if math.isnan(evaluation.training_loss) else evaluation.training_loss
-    return {"epoch": evaluation.epoch, "training_loss": loss} | evaluation.scores
+    """Return a look at validation, its scores beside the epoch."""
+    return {"epoch": evaluation.epoch, "training_loss": evaluation.training_loss} | evaluation.scores
