@@ -18,7 +18,7 @@ from convnova.data.splits import SPLITS, Split
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import SPLIT_WORDS, bed_columns
-from convnova.genome.files import parse_int, read_lines
+from convnova.genome.files import at_place, parse_int, read_lines
 
 DATASET = "labels"
 _HEADER = ("chromosome", "start", "end", "split", "strand")
@@ -65,10 +65,8 @@ def _read_regions(bed: Path, genome: Genome) -> list[tuple[Interval, Split]]:
             if missing := [name for name in _HEADER[:4] if name not in places]:
                 raise InputError(f"{bed}, line {number}: the header names no column {missing[0]}")
             continue
-        try:
+        with at_place(f"{bed}, line {number}"):
             regions.append(_region(columns, places, genome))
-        except InputError as error:
-            raise InputError(f"{bed}, line {number}: {error}") from None
     return regions
 
 

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from convnova.errors import InputError
 from convnova.genome.annotation import Gene, Transcript
+from convnova.genome.files import at_place
 from convnova.genome.genome import Genome
 from convnova.genome.interval import Interval
 from convnova.genome.names import match_names
@@ -149,10 +150,8 @@ def _fit(path: Path, features: Sequence[Feature], genome: Genome | None) -> dict
     ends = {name: sizes.get(other, -1) for name, other in names.items()}
     for feature in features:
         if feature.end > ends[feature.chromosome]:
-            try:
+            with at_place(f"{path}, {feature.place}"):
                 genome.check_inside(_interval(feature, names))
-            except InputError as error:
-                raise InputError(f"{path}, {feature.place}: {error}") from None
     return names
 
 
