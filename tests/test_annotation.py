@@ -49,6 +49,25 @@ def test_coordinates_become_0_based_half_open_in_genomic_order(tmp_path):
     assert gene.transcripts[0].coding_introns == (Interval("chrI", 50, 70, "-"),)
 
 
+def test_genes_without_any_id_are_refused(tmp_path):
+    with pytest.raises(
+        InputError, match=r"line 2: the gene has no ID, nor has any other; add one, as in ID="
+    ):
+        read(tmp_path, ("gene", 1, 9, "+", "Name=g"), ("CDS", 1, 9, "+", "Parent=g"))
+
+
+def test_a_transcript_without_an_id_is_passed_over(tmp_path, caplog):
+    assert read(tmp_path, *SPLICED, ("tRNA", 1, 9, "+", "Name=tRNA")) == read(tmp_path, *SPLICED)
+    assert "line 7: the transcript has no ID; 1 lines are left out" in caplog.text
+
+
+def test_the_second_line_of_a_trans_spliced_gene_is_passed_over(tmp_path, caplog):
+    others = [("gene", n, n + 1, "+", f"ID=o{n}") for n in range(200, 240)]
+    genes = read(tmp_path, *SPLICED, *others, ("gene", 151, 190, "+", "ID=g1;Name=ACT1"))
+    assert genes == read(tmp_path, *SPLICED, *others)
+    assert "line 47: ID 'g1' is taken by line 2; 1 lines are left out" in caplog.text
+
+
 def test_children_may_come_before_their_parents(tmp_path):
     assert read(tmp_path, *reversed(SPLICED)) == read(tmp_path, *SPLICED)
 
@@ -210,8 +229,10 @@ BAD_LINES = [
         GENE.replace("ID=g", 'gene_id "g"'),
         r"attribute 'gene_id \"g\"' \(column 9\) is not of the form key=value; GTF",
     ),
-    (GENE.replace("ID=g", "Name=g"), r"the gene has no ID; add one, as in ID=gene1"),
-    (GENE.replace("ID=g", "ID=g0"), r"ID 'g0' is taken by .*file\.gff3, line 2"),
+    (
+        GENE.replace("ID=g", "ID=g0"),
+        r"ID 'g0' is taken by line 2 \(1 ids are taken twice\); give each its own",
+    ),
     (GENE.replace("+\t.", "+\t3"), r"phase '3' \(column 8\) is not allowed; use one of \. 0 1 2"),
     (
         "chrI\t.\tCDS\t1\t9\t.\t+\t0\tID=c",

@@ -56,6 +56,16 @@ def test_partial_ends_keep_their_places_and_codon_start_is_the_phase(tmp_path):
     assert (spans(transcript.coding_exons), transcript.phase, transcript.id) == ([(0, 30), (40, 60)], 2, "p1")
 
 
+@pytest.mark.parametrize(
+    "location",
+    ["join(181..200,1..60)", "complement(join(181..200,1..60))"],
+)
+def test_what_goes_on_beyond_the_end_of_a_circle_is_left_out(tmp_path, caplog, location):
+    text = record(("CDS", location, "gene=o"), ("CDS", "join(61..90,100..120)", "gene=g"))
+    assert [gene.id for gene in read_genbank(write(tmp_path, text))] == ["g"]
+    assert "record chrI, CDS o: left out, since it goes on beyond the end of a circle" in caplog.text
+
+
 def test_a_cds_goes_with_the_mrna_that_has_its_introns(tmp_path):
     features = [
         ("gene", "1..150", "gene=ACT1", "locus_tag=Y1"),

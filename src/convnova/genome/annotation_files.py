@@ -12,6 +12,7 @@ from convnova.genome.genbank import read_genbank
 from convnova.genome.genome import Genome
 from convnova.genome.gff3 import read_gff3
 from convnova.genome.gtf import read_gtf, read_old_gff
+from convnova.genome.names import Unknown
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,9 @@ _SYNTAX: dict[AnnotationFormat, re.Pattern[str]] = {
 """What column 9 looks like, tried in this order."""
 
 
-def read_annotation(path: str | Path, genome: Genome | None = None) -> list[Gene]:
+def read_annotation(
+    path: str | Path, genome: Genome | None = None, unknown_chromosomes: Unknown = "refuse"
+) -> list[Gene]:
     """Return the genes of a file in GFF3, GTF, the old GFF of JGI, or GenBank (plain or gzip), in its order.
 
     The format is found by `annotation_format`; which one it was is logged.
@@ -35,13 +38,14 @@ def read_annotation(path: str | Path, genome: Genome | None = None) -> list[Gene
         path: the file.
         genome: when given, each gene must lie on it. Chromosomes that it calls otherwise are renamed, where
             every one of the file has a counterpart: with or without ``chr``, Roman or Arabic, M or MT.
+        unknown_chromosomes: what to do with genes on chromosomes that the genome does not have.
 
     Raises:
         InputError: when the format is none of these; at the first bad line, by its number; or when the file
             has no gene.
     """
     form = annotation_format(path)
-    genes = _READERS[form](path, genome)
+    genes = _READERS[form](path, genome, unknown_chromosomes)
     transcripts = [transcript for gene in genes for transcript in gene.transcripts]
     n_coding = sum(bool(transcript.coding_exons) for transcript in transcripts)
     logger.info(

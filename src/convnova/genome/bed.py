@@ -19,6 +19,8 @@ SPLIT_WORDS = {
 """What files call a split, and what it is called here."""
 
 _HEADER_WORDS = ("track", "browser")
+_COLUMN_NAMES = ("start", "end")
+"""What columns 2 and 3 are in a first line that names the columns, as in BEND's files."""
 
 
 def read_bed(path: str | Path, genome: Genome | None = None) -> list[Interval]:
@@ -66,7 +68,8 @@ def _read(path: Path, genome: Genome | None, min_columns: int) -> Iterator[tuple
     """Yield each interval after the words for its place in the file, ``x.bed, line 7``."""
     is_empty = True
     for number, line in read_lines(path, "a BED file"):
-        if not (columns := bed_columns(line)):
+        columns = bed_columns(line)
+        if not columns or (is_empty and tuple(columns[1:3]) == _COLUMN_NAMES):
             continue
         place = f"{path}, line {number}"
         try:

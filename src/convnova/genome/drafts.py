@@ -17,7 +17,7 @@ from convnova.genome.annotation import Gene, Transcript
 from convnova.genome.files import at_place
 from convnova.genome.genome import Genome
 from convnova.genome.interval import Interval
-from convnova.genome.names import match_names
+from convnova.genome.names import Unknown, match_each, match_names
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ LONGEST_SLIP_BP = 2
 
 MOST_TRANS_SPLICED = 0.05
 """Share of the transcripts that may lie on two strands or chromosomes and are left out; more is an error."""
+
+LEAVE_OUT = "; or leave out what lies elsewhere, with unknown_chromosomes leave-out"
 
 _start = attrgetter("start")
 
@@ -82,9 +84,20 @@ class GeneDraft:
     body: Feature | None = None
     transcripts: list[TranscriptDraft] = field(default_factory=list)
 
+    @property
+    def chromosome(self) -> str:
+        """Where it lies, as the file has it."""
+        first = self.transcripts[0] if self.transcripts else None
+        parts = [self.body, *((first.body, *first.exons, *first.coding, *first.stops) if first else ())]
+        return next(part.chromosome for part in parts if part is not None)
+
 
 def make_genes(
-    path: Path, drafts: Iterable[GeneDraft], features: Sequence[Feature], genome: Genome | None
+    path: Path,
+    drafts: Iterable[GeneDraft],
+    features: Sequence[Feature],
+    genome: Genome | None,
+    unknown_chromosomes: Unknown = "refuse",
 ) -> list[Gene]:
     """Return the genes, in the order of the drafts.
 
@@ -94,6 +107,7 @@ def make_genes(
         features: all that the drafts are made of, in the order of the file.
         genome: when given, all must lie on it. Where every chromosome of the file is one of the genome by
             the rules of `names`, it is called as the genome calls it.
+        unknown_chromosomes: whether genes elsewhere are refused, or left out and counted in the log.
 
     Transcripts whose parts are on two strands or chromosomes, as a few trans-spliced ones of flies and of
     organelles are, are left out and logged.
@@ -102,8 +116,8 @@ def make_genes(
         InputError: at the first feature that is not on the genome, or the first transcript whose parts do
             not fit together; also when many are on two strands.
     """
-    names = _fit(path, features, genome)
-    drafts = _without_trans_spliced(path, list(drafts))
+    names = _fit(path, features, genome, unknown_chromosomes)
+    drafts = _without_trans_spliced(path, _on(path, list(drafts), names))
     genes = []
     for draft in drafts:
         transcripts = tuple(_make_transcript(path, transcript, names) for transcript in draft.transcripts)
@@ -136,13 +150,34 @@ def _without_trans_spliced(path: Path, drafts: list[GeneDraft]) -> list[GeneDraf
     ]
 
 
-def _fit(path: Path, features: Sequence[Feature], genome: Genome | None) -> dict[str, str]:
-    """Return what the genome calls each chromosome of the file, after a look that every feature is on it."""
+def _on(path: Path, drafts: list[GeneDraft], names: dict[str, str]) -> list[GeneDraft]:
+    """Return the genes on chromosomes that have a name, the others being left out."""
+    kept = [draft for draft in drafts if draft.chromosome in names]
+    if not kept:
+        raise InputError(f"{path}: no gene lies on the genome; give the genome that it was made for")
+    if len(kept) < len(drafts):
+        unknown = list(dict.fromkeys(d.chromosome for d in drafts if d.chromosome not in names))
+        shown = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        left_out = len(drafts) - len(kept)
+        logger.warning("%s: %d genes on other chromosomes are left out (%s)", path, left_out, shown)
+    return kept
+
+
+def _fit(
+    path: Path, features: Sequence[Feature], genome: Genome | None, unknown_chromosomes: Unknown
+) -> dict[str, str]:
+    """Return what the genome calls each chromosome of the file, after a look that features are on it."""
     found = dict.fromkeys(feature.chromosome for feature in features)
     if genome is None:
         return {name: name for name in found}
     sizes = genome.chromosome_sizes
-    names = match_names(found, sizes)
+    names: dict[str, str] | None
+    if unknown_chromosomes == "leave-out":
+        each = match_each(found, sizes)
+        names = {name: other for name, other in each.items() if other is not None}
+        features = [feature for feature in features if feature.chromosome in names]
+    else:
+        names = match_names(found, sizes)
     if names is None:
         names = {name: name for name in found}
     elif changed := [f"{name} -> {other}" for name, other in names.items() if name != other]:
@@ -150,7 +185,8 @@ def _fit(path: Path, features: Sequence[Feature], genome: Genome | None) -> dict
     ends = {name: sizes.get(other, -1) for name, other in names.items()}
     for feature in features:
         if feature.end > ends[feature.chromosome]:
-            with at_place(f"{path}, {feature.place}"):
+            hint = "" if names[feature.chromosome] in sizes else LEAVE_OUT
+            with at_place(f"{path}, {feature.place}", hint):
                 genome.check_inside(_interval(feature, names))
     return names
 

@@ -41,12 +41,12 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 
 @contextmanager
-def at_place(place: str) -> Iterator[None]:
-    """Put where it is before the message of an `InputError`: ``x.bed, line 7``."""
+def at_place(place: str, hint: str = "") -> Iterator[None]:
+    """Put where it is before the message of an `InputError`, ``x.bed, line 7``, and a hint after it."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{place}: {error}") from None
+        raise InputError(f"{place}: {error}{hint}") from None
 
 
 @contextmanager

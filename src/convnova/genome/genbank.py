@@ -7,6 +7,7 @@
     CDS     complement(join(10..200,250..260))
 """
 
+import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,25 +20,32 @@ from convnova.genome.annotation import Gene
 from convnova.genome.drafts import LONGEST_SLIP_BP, Feature, GeneDraft, Kind, TranscriptDraft, make_genes
 from convnova.genome.files import open_text
 from convnova.genome.genome import Genome
+from convnova.genome.names import Unknown
 from convnova.sequence import Ids, encode
 
 if TYPE_CHECKING:
     from Bio.SeqFeature import SeqFeature
     from Bio.SeqRecord import SeqRecord
 
+logger = logging.getLogger(__name__)
+
 _STRANDS = {1: "+", -1: "-"}
 
 
-def read_genbank(path: str | Path, genome: Genome | None = None) -> list[Gene]:
+def read_genbank(
+    path: str | Path, genome: Genome | None = None, unknown_chromosomes: Unknown = "refuse"
+) -> list[Gene]:
     """Return the genes of a GenBank file (plain or gzip), in its order; a record is a chromosome.
 
     Features of one ``/locus_tag``, or else of one ``/gene``, are one gene; a ``gene`` feature begins a new
     one. A CDS goes with the first mRNA of its gene that has its introns and holds it; a CDS without such an
-    mRNA is a transcript of its own, and so is an RNA without CDS. ``/codon_start`` gives the phase.
+    mRNA is a transcript of its own, and so is an RNA without CDS. ``/codon_start`` gives the phase. What goes
+    on beyond the end of a circular record is left out, with a warning.
 
     Args:
         path: the file.
         genome: when given, each gene must lie on it; see `drafts.make_genes` for the chromosomes' names.
+        unknown_chromosomes: what to do with genes on chromosomes that the genome does not have.
 
     Raises:
         InputError: when Biopython is missing, the file is no GenBank or has no gene, or a feature lies on
@@ -52,7 +60,7 @@ def read_genbank(path: str | Path, genome: Genome | None = None) -> list[Gene]:
             features += locus.features()
     if not drafts:
         raise InputError(f"{path}: no gene in the file; give GenBank records with features gene, mRNA or CDS")
-    return make_genes(path, drafts, features, genome)
+    return make_genes(path, drafts, features, genome, unknown_chromosomes)
 
 
 def genbank_sequences(path: str | Path) -> Iterator[tuple[str, Ids]]:
@@ -109,6 +117,9 @@ def _loci(path: Path, record: "SeqRecord") -> list[_Locus]:
         name = _qualifier(feature, "gene", "locus_tag")
         key = _qualifier(feature, "locus_tag", "gene")
         place = f"record {_name(record)}, {feature.type} {name or feature.location}"
+        if _crosses_origin(feature):
+            logger.warning("%s, %s: left out, since it goes on beyond the end of a circle", path, place)
+            continue
         parts = _parts(path, place, kind, record, feature)
         locus = latest.get(key) if key else None
         if locus is None or kind == "gene":
@@ -147,6 +158,13 @@ def _parts(path: Path, place: str, kind: Kind, record: "SeqRecord", feature: "Se
         start, end, strand = int(part.start), int(part.end), _STRANDS.get(part.strand, ".")
         parts.append(Feature(place, kind, _name(record), start, end, strand, int(codon_start) - 1))
     return sorted(parts, key=lambda part: part.start)
+
+
+def _crosses_origin(feature: "SeqFeature") -> bool:
+    """Whether a feature of a circular record goes on at its begin, as in ``join(941..1000,1..60)``."""
+    starts = [int(part.start) for part in feature.location.parts]
+    is_backward = feature.location.strand == -1  # Biopython gives the parts in reading direction
+    return starts != sorted(starts, reverse=is_backward)
 
 
 def _holds(exons: list[Feature], coding: list[Feature]) -> bool:

@@ -17,32 +17,44 @@ from urllib.parse import unquote
 
 from convnova.errors import InputError
 from convnova.genome.annotation import Gene
-from convnova.genome.drafts import Feature, GeneDraft, Kind, TranscriptDraft, make_genes
+from convnova.genome.drafts import (
+    MOST_TRANS_SPLICED,
+    Feature,
+    GeneDraft,
+    Kind,
+    TranscriptDraft,
+    make_genes,
+)
 from convnova.genome.genome import Genome
+from convnova.genome.names import Unknown
 from convnova.genome.nine_columns import read_features
 
 logger = logging.getLogger(__name__)
 
 
-def read_gff3(path: str | Path, genome: Genome | None = None) -> list[Gene]:
+def read_gff3(
+    path: str | Path, genome: Genome | None = None, unknown_chromosomes: Unknown = "refuse"
+) -> list[Gene]:
     """Return the genes of a GFF3 file (plain or gzip), in its order.
 
     Where CDS or exon lines name a gene as their parent, as for bacteria, the gene is given one transcript
     with its own id and interval; one for each ``ID`` of a CDS where there are several. In a file without
     genes, transcripts are one gene for each ``geneID`` (or ``gene_id``), or each one of its own. Passed over
-    are other features (UTRs, repeats), exons of what is no transcript of a gene, and CDS without a parent in
-    the file, which are counted in the log unless they are most of all CDS.
+    are other features (UTRs, repeats), exons of what is no transcript of a gene, and, counted in the log
+    unless they are many, CDS without a parent in the file, genes and transcripts without an id, and second
+    lines of one id.
 
     Args:
         path: the file.
         genome: when given, each gene must lie on it; see `drafts.make_genes` for the chromosomes' names.
+        unknown_chromosomes: what to do with genes on chromosomes that the genome does not have.
 
     Raises:
         InputError: at the first bad line, by its number; or when the file has no gene.
     """
     path = Path(path)
-    lines = _read(path)
-    _check_ids(path, lines)
+    lines = _with_ids(path, _read(path))
+    _check_parents(path, lines)
     children: dict[str, list[_Line]] = defaultdict(list)  # parents may come after their children
     for line in lines:
         for parent in line.parents:
@@ -53,7 +65,7 @@ def read_gff3(path: str | Path, genome: Genome | None = None) -> list[Gene]:
         raise InputError(
             f"{path}: no gene in the file; give GFF3 that has lines of type gene or mRNA (column 3)"
         )
-    return make_genes(path, drafts, [line.feature for line in lines], genome)
+    return make_genes(path, drafts, [line.feature for line in lines], genome, unknown_chromosomes)
 
 
 class _Line(NamedTuple):
@@ -134,26 +146,47 @@ def _decoded(text: str) -> str:
     return unquote(text) if "%" in text else text
 
 
-def _check_ids(path: Path, lines: list[_Line]) -> None:
-    """Check that genes and transcripts have an id each, and that most CDS have a parent among them.
+def _with_ids(path: Path, lines: list[_Line]) -> list[_Line]:
+    """Return the lines that can be tied, after a look that ids differ.
 
-    A piece cut out of a larger file has some CDS at its end whose parents lie beyond; these are left out.
+    Left out and logged are genes and transcripts without an id, which can have no parts, and the second line
+    of a gene that has two, as NCBI writes those that are trans-spliced.
     """
     first: dict[str, _Line] = {}
+    unnamed: dict[Kind, list[_Line]] = defaultdict(list)
+    twice: list[_Line] = []
     for line in lines:
         if line.is_part:
             continue
-        place = f"{path}, {line.feature.place}"
         if not line.id:
-            raise InputError(f"{place}: the {line.feature.kind} has no ID; add one, as in ID=gene1")
-        if line.id in first:
-            raise InputError(
-                f"{place}: ID {line.id!r} is taken by {path}, {first[line.id].feature.place}; "
-                "genes and transcripts on several lines (trans-splicing) are not read, so remove them"
-            )
-        first[line.id] = line
+            unnamed[line.feature.kind].append(line)
+        elif line.id in first:
+            twice.append(line)
+        else:
+            first[line.id] = line
+    for kind, without in unnamed.items():
+        what = f"{path}, {without[0].feature.place}: the {kind} has no ID"
+        if not any(line.feature.kind == kind for line in first.values()):
+            raise InputError(f"{what}, nor has any other; add one, as in ID=gene1")
+        logger.warning("%s; %d lines are left out for this reason", what, len(without))
+    if twice:
+        other = first[twice[0].id].feature.place
+        what = f"{path}, {twice[0].feature.place}: ID {twice[0].id!r} is taken by {other}"
+        if len(twice) > MOST_TRANS_SPLICED * len(first):
+            raise InputError(f"{what} ({len(twice):,} ids are taken twice); give each its own")
+        logger.warning("%s; %d lines are left out for this reason", what, len(twice))
+    left_out = {id(line) for line in [*twice, *(line for each in unnamed.values() for line in each)]}
+    return [line for line in lines if id(line) not in left_out]
+
+
+def _check_parents(path: Path, lines: list[_Line]) -> None:
+    """Check that most CDS have a gene or transcript of the file as their parent.
+
+    A piece cut out of a larger file has some at its end whose parents lie beyond; these are left out.
+    """
+    known = {line.id for line in lines if not line.is_part}
     coding = [line for line in lines if line.feature.kind == "CDS"]
-    lost = [line for line in coding if not any(parent in first for parent in line.parents)]
+    lost = [line for line in coding if known.isdisjoint(line.parents)]
     if not lost:
         return
     what = (

@@ -3,6 +3,7 @@
 ::
 
     GTF       exon  ... gene_id "g1"; transcript_id "t1"; gene_name "ACT1";
+    AUGUSTUS  gene  ... g1                  transcript  ... g1.t1                 exon and CDS as in GTF
     old GFF   exon  ... name "fgenesh1_pg.1"; transcriptId 88584
 
 GTF of Ensembl and GENCODE leaves the stop codon out of the CDS and writes it on a line of its own; it is put
@@ -18,6 +19,7 @@ from convnova.errors import InputError
 from convnova.genome.annotation import Gene
 from convnova.genome.drafts import Feature, GeneDraft, Kind, TranscriptDraft, make_genes
 from convnova.genome.genome import Genome
+from convnova.genome.names import Unknown
 from convnova.genome.nine_columns import read_features
 
 _KINDS: dict[str, Kind] = {
@@ -42,12 +44,17 @@ def _attribute(*keys: str) -> Callable[[str], str]:
     return value
 
 
+_BARE = re.compile(r"(?:([^\s;=\"]+)\.t\d+)|[^\s;=\"]+")
+"""An id and nothing else, as AUGUSTUS and BRAKER write it: ``g1`` on the line of a gene, ``g1.t1`` below."""
+
 _gene_id, _transcript_id = _attribute("gene_id"), _attribute("transcript_id")
 _gene_name = _attribute("gene_name", "gene")
 _old_name, _old_transcript = _attribute("name"), _attribute("transcriptId")
 
 
-def read_gtf(path: str | Path, genome: Genome | None = None) -> list[Gene]:
+def read_gtf(
+    path: str | Path, genome: Genome | None = None, unknown_chromosomes: Unknown = "refuse"
+) -> list[Gene]:
     """Return the genes of a GTF file (plain or gzip), in the order of their first lines.
 
     Gene and transcript lines may be there or not. A gene that the file has on two chromosomes or strands
@@ -56,14 +63,17 @@ def read_gtf(path: str | Path, genome: Genome | None = None) -> list[Gene]:
     Args:
         path: the file.
         genome: when given, each gene must lie on it; see `drafts.make_genes` for the chromosomes' names.
+        unknown_chromosomes: what to do with genes on chromosomes that the genome does not have.
 
     Raises:
         InputError: at the first bad line, by its number; or when the file has no gene.
     """
-    return _read(Path(path), genome, "GTF", _gtf_keys)
+    return _read(Path(path), genome, unknown_chromosomes, "GTF", _gtf_keys)
 
 
-def read_old_gff(path: str | Path, genome: Genome | None = None) -> list[Gene]:
+def read_old_gff(
+    path: str | Path, genome: Genome | None = None, unknown_chromosomes: Unknown = "refuse"
+) -> list[Gene]:
     """Return the genes of a file in the GFF that JGI wrote before GFF3, plain or gzip.
 
     All lines of one ``name`` are one gene with one transcript, whose id is the ``transcriptId``, or the name
@@ -72,11 +82,12 @@ def read_old_gff(path: str | Path, genome: Genome | None = None) -> list[Gene]:
     Args:
         path: the file.
         genome: as in `read_gtf`.
+        unknown_chromosomes: as in `read_gtf`.
 
     Raises:
         InputError: as in `read_gtf`.
     """
-    return _read(Path(path), genome, "old GFF", _old_gff_keys)
+    return _read(Path(path), genome, unknown_chromosomes, "old GFF", _old_gff_keys)
 
 
 class _Keys(NamedTuple):
@@ -90,10 +101,14 @@ class _Keys(NamedTuple):
 
 
 def _read(
-    path: Path, genome: Genome | None, form: str, keys_of: Callable[[Feature, str], _Keys]
+    path: Path,
+    genome: Genome | None,
+    unknown_chromosomes: Unknown,
+    form: str,
+    keys_of: Callable[[Feature, str], _Keys],
 ) -> list[Gene]:
     genes: dict[tuple[str, str, str], GeneDraft] = {}
-    transcripts: dict[tuple[str, str], TranscriptDraft] = {}
+    transcripts: dict[tuple[str, str, str], TranscriptDraft] = {}
     features = []
     for feature, text in read_features(path, form, _KINDS.get):
         try:
@@ -107,21 +122,25 @@ def _read(
         if feature.kind == "gene":
             gene.body = feature
             continue
-        if (transcript := transcripts.get((gene_key, transcript_key))) is None:
-            transcript = transcripts[gene_key, transcript_key] = TranscriptDraft(transcript_key)
+        copy = gene_key, transcript_key, feature.chromosome  # on X and on Y these are two
+        if (transcript := transcripts.get(copy)) is None:
+            transcript = transcripts[copy] = TranscriptDraft(transcript_key)
             gene.transcripts.append(transcript)
         if transcript_id:
             transcript.id = transcript_id
         transcript.add(feature)
-    if not genes:
+    drafts = [gene for gene in genes.values() if gene.body or gene.transcripts]
+    if not drafts:
         raise InputError(
             f"{path}: no gene in the file; give {form} that has lines of type exon or CDS (column 3)"
         )
-    return make_genes(path, genes.values(), features, genome)
+    return make_genes(path, drafts, features, genome, unknown_chromosomes)
 
 
 def _gtf_keys(feature: Feature, text: str) -> _Keys:
     gene, transcript = _gene_id(text), _transcript_id(text)
+    if not gene and (bare := _BARE.fullmatch(text)) and feature.kind in ("gene", "transcript"):
+        return _Keys(bare[1] or text, text if bare[1] else "", text if bare[1] else "")
     if not gene or not (transcript or feature.kind == "gene"):
         missing = "transcript_id" if gene else "gene_id"
         raise InputError(

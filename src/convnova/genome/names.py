@@ -8,6 +8,10 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from typing import Literal
+
+Unknown = Literal["refuse", "leave-out"]
+"""What to do with chromosomes that a genome does not have, under any of their names."""
 
 _PREFIX = re.compile("^chr_?", re.IGNORECASE)
 _MITOCHONDRION = ("m", "mt", "mito")
