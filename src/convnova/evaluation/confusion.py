@@ -95,11 +95,12 @@ def scores_of_confusion(matrix: NDArray[np.integer], names: Sequence[str]) -> Co
         mcc=float(covariance / math.sqrt(spread)) if spread else 0.0,
         accuracy=float(right.sum() / total),
         labels=tuple(
-            LabelScores(name, _share(r, c), _share(r, t), _share(2 * r, c + t), int(t))
+            LabelScores(name, share(r, c), share(r, t), share(2 * r, c + t), int(t))
             for name, r, t, c in zip(names, right.tolist(), true.tolist(), called.tolist(), strict=True)
         ),
     )
 
 
-def _share(part: float, whole: float) -> float:
+def share(part: float, whole: float) -> float:
+    """Return what part of a whole something is; NaN of nothing."""
     return part / whole if whole else math.nan

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from convnova.evaluation.confusion import share
 from convnova.genome.interval import Interval
 
 Exons = tuple[tuple[int, int], ...]
@@ -51,12 +52,12 @@ class Agreement(NamedTuple):
     @property
     def sensitivity(self) -> float:
         """Recall: the share of the annotated that was found; NaN where nothing is annotated."""
-        return _share(self.found, self.annotated)
+        return share(self.found, self.annotated)
 
     @property
     def specificity(self) -> float:
         """Precision: the share of the predicted that is right; NaN where nothing is predicted."""
-        return _share(self.right, self.predicted)
+        return share(self.right, self.predicted)
 
     @property
     def f1(self) -> float:
@@ -202,7 +203,3 @@ def _gene_agreement(predicted: list[_Structures], annotated: list[_Structures]) 
 def _agreement(predicted: set[Segment], annotated: set[Segment]) -> Agreement:
     shared = len(predicted & annotated)
     return Agreement(len(annotated), shared, len(predicted), shared)
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from convnova.data.base_labels import LabelSet
 from convnova.data.base_windows import UNKNOWN, LabelledBases
 from convnova.evaluation.confusion import LabelScores, confusion, scores_of_confusion
-from convnova.inference.tiles import Tile, predict_bases
-
-TINY = np.finfo(np.float32).tiny
+from convnova.inference.tiles import Tile, log_probabilities, predict_bases
 
 
 class BaseScores(NamedTuple):
@@ -54,7 +52,7 @@ def score_bases(
             truth, probabilities = labels[is_known], tile.probabilities[is_known]
             matrix += confusion(truth, probabilities.argmax(axis=1), k)
             of_truth = np.take_along_axis(probabilities, truth[:, None].astype(np.int64), axis=1)
-            nats -= float(np.log(of_truth.clip(TINY)).sum(dtype=np.float64))
+            nats -= float(log_probabilities(of_truth).sum(dtype=np.float64))
             known += len(truth)
             if each_tile is not None:
                 each_tile(index, tile)

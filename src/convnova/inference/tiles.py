@@ -67,6 +67,11 @@ def predict_bases(
         yield Tile(start, ids[kept], probabilities)
 
 
+def log_probabilities(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the natural log of probabilities of any shape; of 0 that of the smallest number."""
+    return np.log(probabilities.clip(np.finfo(np.float32).tiny))
+
+
 @torch.no_grad()
 def _probabilities(model: Any, ids: Ids) -> NDArray[np.float32]:
     """Return the probabilities of the labels of each base of a sequence read at once, (L, K)."""

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from convnova.errors import InputError
 from convnova.genome.interval import Interval
 from convnova.inference.genes.emissions import CLASSES, IN_PLACE_OF, MINUS, SITES
-from convnova.inference.genes.events import LEFT, MIN_EXON_BP, RIGHT, Stretch, find_events, running_sums
+from convnova.inference.genes.events import LEFT, MIN_EXON_BP, RIGHT, Chunk, find_events, running_sums
 from convnova.inference.genes.gene_model import GeneModel
 from convnova.inference.genes.grammar import DecoderSettings, strands
 from convnova.inference.genes.paths import Outside, Paths
 from convnova.sequence import Ids, N
 
-# A stretch takes 30 MB while its events are found; longer ones are no faster.
+# A chunk takes 30 MB while its events are found; longer ones are no faster.
 _STRETCH_BP = 2**17
 
 
@@ -49,7 +49,7 @@ class Decoder:
         # Unknown bases before the first one, so that each boundary has its left context.
         pad = LEFT - MIN_EXON_BP
         unknown = np.zeros((pad, CLASSES), dtype=np.float32)
-        self._kept = Stretch(-pad, np.full(pad, N, dtype=np.uint8), unknown, np.zeros((8, pad + 1)))
+        self._kept = Chunk(-pad, np.full(pad, N, dtype=np.uint8), unknown, np.zeros((8, pad + 1)))
 
     def feed(self, emissions: NDArray[np.float32], ids: Ids) -> None:
         """Read the next bases.
@@ -95,7 +95,7 @@ class Decoder:
         kept = self._kept
         emissions = np.concatenate([kept.emissions, emissions], dtype=np.float32)
         sums = running_sums(emissions, kept.start, kept.sums[:, 0], self._strands)
-        self._kept = Stretch(kept.start, np.concatenate([kept.ids, ids]), emissions, sums)
+        self._kept = Chunk(kept.start, np.concatenate([kept.ids, ids]), emissions, sums)
 
     def _advance(self, last: int) -> None:
         """Follow the events up to the boundary `last`, and forget the bases that no later one needs."""
@@ -105,7 +105,7 @@ class Decoder:
         self._paths.follow(find_events(kept, self._next, last, self._strands, self._scores, self._lowest))
         self._next = last + 1
         left = self._next - LEFT - kept.start
-        self._kept = Stretch(
+        self._kept = Chunk(
             kept.start + left,
             kept.ids[left:].copy(),
             kept.emissions[left:].copy(),

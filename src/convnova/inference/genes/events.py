@@ -1,4 +1,4 @@
-"""Where a path through genes can turn: start and stop codons and splice sites, found for a whole stretch.
+"""Where a path through genes can turn: start and stop codons and splice sites, found for a whole chunk.
 
 Between two of these places a path stays in its state and only adds up emissions, so all that the decoder
 needs is the running sum of each state at those places. Emissions count against intergenic, as log-odds: no
@@ -6,7 +6,7 @@ gene scores 0. Exons have one running sum for each *frame*, the place of the fir
 modulo 3, as read from left to right. The first and the last base of a gene have columns of their own, so
 BEGIN and END add how much these differ from what the running sum holds.
 
-L bases in a stretch, S running sums (4 a strand), n events.
+L bases in a chunk, S running sums (4 a strand), n events.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ Places = NDArray[np.int64]
 
 
 class Events(NamedTuple):
-    """Events of a stretch, in the order in which they take effect."""
+    """Events of a chunk, in the order in which they take effect."""
 
     kind: NDArray[np.int64]
     """ENTER ... EXIT, (n,)."""
@@ -53,7 +53,7 @@ class Events(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Stretch:
+class Chunk:
     """Consecutive bases of a chromosome and all that their events are made of."""
 
     start: int
@@ -74,7 +74,7 @@ class Stretch:
 def running_sums(
     emissions: NDArray[np.float32], start: int, before: Floats, strands: Sequence[StrandGrammar]
 ) -> Floats:
-    """Return the sums of a stretch, (S, L + 1).
+    """Return the sums of a chunk, (S, L + 1).
 
     One base is added after the other, so that where a chromosome is cut into chunks changes no bit.
 
@@ -97,7 +97,7 @@ def running_sums(
 
 
 def find_events(
-    stretch: Stretch,
+    chunk: Chunk,
     first: int,
     last: int,
     strands: Sequence[StrandGrammar],
@@ -107,17 +107,17 @@ def find_events(
     """Return the events that take effect at the boundaries `first` to `last`, both included.
 
     Args:
-        stretch: from `LEFT` bases before `first` on; what it lacks to the right is no event.
+        chunk: from `LEFT` bases before `first` on; what it lacks to the right is no event.
         first: boundary, at least `MIN_EXON_BP`.
-        last: boundary, at most the end of the stretch.
+        last: boundary, at most the end of the chunk.
         strands: what is a site.
         scores: what is added for each gene and for each intron.
         lowest: log-probability of its class that a site must have.
     """
     found: list[_Found] = []
     for index, strand in enumerate(strands):
-        found += _codons(stretch, first, last, index, strand, scores[0], lowest)
-        found += _introns(stretch, first, last, index, strand, scores[1], lowest)
+        found += _codons(chunk, first, last, index, strand, scores[0], lowest)
+        found += _introns(chunk, first, last, index, strand, scores[1], lowest)
     kind = np.concatenate([np.full(len(place), kind) for kind, place, _, _ in found])
     place, code, change = (np.concatenate(parts) for parts in zip(*(each[1:] for each in found), strict=True))
     takes_effect = place + MIN_EXON_BP * ((kind == ENTER) | (kind == BEGIN))
@@ -130,7 +130,7 @@ _Found = tuple[int, Places, NDArray[np.int64], Floats]
 
 
 def _codons(
-    stretch: Stretch,
+    chunk: Chunk,
     first: int,
     last: int,
     index: int,
@@ -139,39 +139,39 @@ def _codons(
     lowest: float,
 ) -> Iterator[_Found]:
     """Yield the events of start and stop codons, by the boundary behind the codon."""
-    sums = stretch.sums[4 * index : 4 * index + 3]
-    left_end = first - 3 - stretch.start
-    right_end = last - stretch.start
-    codons = stretch.pairs[left_end : right_end - 2] * 5 + stretch.ids[left_end + 2 : right_end]
+    sums = chunk.sums[4 * index : 4 * index + 3]
+    left_end = first - 3 - chunk.start
+    right_end = last - chunk.start
+    codons = chunk.pairs[left_end : right_end - 2] * 5 + chunk.ids[left_end + 2 : right_end]
 
     def behind(words: tuple[str, ...]) -> tuple[Places, NDArray[np.int64]]:
-        """Return where codons end, within the stretch, and their frames."""
+        """Return where codons end, within the chunk, and their frames."""
         ends = left_end + 3 + np.flatnonzero(np.isin(CODONS, words)[codons])
-        return ends, (ends + stretch.start) % 3
+        return ends, (ends + chunk.start) % 3
 
     ends, frames = behind(strand.stops)
-    yield STOP, ends + stretch.start, 3 * index + frames, np.zeros((len(ends), 3))
+    yield STOP, ends + chunk.start, 3 * index + frames, np.zeros((len(ends), 3))
 
     def gain(places: Places, column: int, base: int) -> Floats:
         """Return what it adds that bases are read as the end of a gene, not as one of a codon, (n,)."""
-        bases = stretch.emissions[places].astype(np.float64)
+        bases = chunk.emissions[places].astype(np.float64)
         return bases[:, column] - bases[:, strand.exon_columns[base]]
 
     ends, frames = behind(strand.end)
-    is_likely = stretch.emissions[ends - 1, strand.end_column] >= lowest
+    is_likely = chunk.emissions[ends - 1, strand.end_column] >= lowest
     ends, frames = ends[is_likely], frames[is_likely]
     change = _first_of_three(sums[frames, ends] + gain(ends - 1, strand.end_column, 2))
-    yield END, ends + stretch.start, 3 * index + frames, change
+    yield END, ends + chunk.start, 3 * index + frames, change
 
     ends, frames = behind(strand.begin)
-    is_likely = stretch.emissions[ends - 3, strand.begin_column] >= lowest
+    is_likely = chunk.emissions[ends - 3, strand.begin_column] >= lowest
     begins, frames = ends[is_likely] - 3, frames[is_likely]
     change = _first_of_three(gene_score - sums[frames, begins] + gain(begins, strand.begin_column, 0))
-    yield BEGIN, begins + stretch.start, 3 * index + frames, change
+    yield BEGIN, begins + chunk.start, 3 * index + frames, change
 
 
 def _introns(
-    stretch: Stretch,
+    chunk: Chunk,
     first: int,
     last: int,
     index: int,
@@ -180,8 +180,8 @@ def _introns(
     lowest: float,
 ) -> Iterator[_Found]:
     """Yield the events of splice sites, by the boundary between exon and intron."""
-    exons, introns = stretch.sums[4 * index : 4 * index + 3], stretch.sums[4 * index + 3]
-    pairs, emissions = stretch.pairs, stretch.emissions
+    exons, introns = chunk.sums[4 * index : 4 * index + 3], chunk.sums[4 * index + 3]
+    pairs, emissions = chunk.pairs, chunk.emissions
 
     def sites(words: tuple[str, ...], first: int, base: int, column: int) -> tuple[Places, Floats]:
         """Return where words begin, from `first` on, and the log-odds of their likely base (0 or 1)."""
@@ -192,20 +192,20 @@ def _introns(
 
     def exon_sums(places: Places) -> Floats:
         """Return the sums of exons whose codon has 0, 1, 2 bases to the left of each place, (n, 3)."""
-        return exons[(places[:, None] + stretch.start - np.arange(3)) % 3, places[:, None]]
+        return exons[(places[:, None] + chunk.start - np.arange(3)) % 3, places[:, None]]
 
-    first, width = first - stretch.start, last - first + 1
+    first, width = first - chunk.start, last - first + 1
     for number, kind in enumerate(strand.introns):
         row = (index * len(strand.introns) + number) * len(PAIRS)
 
         places, site = sites(kind.first, first, 0, strand.first_column)
         change = (intron_score + site - introns[places + 1])[:, None] + exon_sums(places)
-        yield EXIT, places + stretch.start, row + pairs[places - 2].astype(np.int64), change
+        yield EXIT, places + chunk.start, row + pairs[places - 2].astype(np.int64), change
 
         places, site = sites(kind.last, first - MIN_EXON_BP - 2, 1, strand.last_column)
         places += 2
         change = (site + introns[places - 1])[:, None] - exon_sums(places)
-        yield ENTER, places + stretch.start, row + pairs[places].astype(np.int64), change
+        yield ENTER, places + chunk.start, row + pairs[places].astype(np.int64), change
 
 
 def _first_of_three(values: Floats) -> Floats:
