@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from convnova.data import base_labels
-from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings, label_genes, labelled_transcripts
+from convnova.data.base_labels import (
+    LABEL_SETS,
+    GeneLabelSettings,
+    label_genes,
+    label_regions,
+    labelled_transcripts,
+)
 from convnova.errors import InputError
 from convnova.genome import Gene, Interval, Transcript
 
@@ -311,6 +317,23 @@ def test_every_chromosome_of_the_genome_is_labelled():
         "chrII": [8] * 3,
     }
     assert label_genes([], {"chrI": 2})["chrI"].tolist() == [8, 8]
+
+
+def test_labels_of_regions_are_those_of_their_chromosomes():
+    genes = [gene(transcript(*SPLICED))]
+    sizes = {"chrII": 7, "chrI": 90}
+    rows = label_genes(genes, sizes)
+    regions = [
+        Interval("chrI", 20, 60),
+        Interval("chrII", 0, 7),
+        Interval("chrI", 0, 90),
+        Interval("chrI", 3, 3),
+    ]
+    found = label_regions(genes, sizes, regions)
+    for region, labels in zip(regions, found, strict=True):
+        np.testing.assert_array_equal(labels, rows[region.chromosome][region.start : region.end])
+    assert found[0].base is None  # a copy, which does not keep the chromosome
+    assert label_regions(genes, sizes, []) == ()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from toy_genes import make_genome, write_all
 
 from convnova.genome import Genome, Interval
 from convnova.genome.annotation_files import read_annotation
+from convnova.inference.genes import content_model
 from convnova.inference.genes.content_model import fit_content_model
 from convnova.inference.genes.emissions import INTERGENIC, MINUS, START, STOP
 from convnova.sequence import encode, reverse_complement, reverse_complement_text
@@ -24,6 +25,17 @@ def model(tmp_path_factory):
     genome = Genome.open(folder / "g.fa")
     regions = [Interval(name, 0, size) for name, size in genome.chromosome_sizes.items()]
     return fit_content_model(genome, regions, read_annotation(folder / "g.gff3", genome), order=2)
+
+
+def test_pieces_and_regions_change_nothing(model, tmp_path, monkeypatch):
+    write_all(tmp_path, 900)
+    genome = Genome.open(tmp_path / "g.fa")
+    genes = read_annotation(tmp_path / "g.gff3", genome)
+    monkeypatch.setattr(content_model, "_STRETCH_BP", 100)
+    pieces = fit_content_model(genome, genome.chromosomes, genes, order=2)
+    np.testing.assert_allclose(pieces.content, model.content)
+    for site, weights in model.sites.items():
+        np.testing.assert_allclose(pieces.sites[site], weights)
 
 
 def starts_of(name):

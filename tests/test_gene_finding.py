@@ -23,7 +23,7 @@ from convnova.data.gene_task import load_gene_task
 from convnova.errors import InputError, TerminatedError
 from convnova.genome import read_gff3
 from convnova.inference.genes import Decoder
-from convnova.inference.saved_genes import load_gene_finder
+from convnova.inference.saved_genes import COSTS, load_gene_finder
 from convnova.inference.score_bases import score_bases
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM, ConvNovaForTokenClassification
@@ -218,6 +218,8 @@ def test_what_is_not_defined_is_null_in_json_and_not_nan(toy, tmp_path, monkeypa
 def test_without_a_test_part_nothing_is_tested(toy, tmp_path):
     result = run(toy, tmp_path / "run", test_chromosomes=[], training=SHORT)
     assert result.test is None
+    costs = vars(load_gene_finder(tmp_path / "run").saved)
+    assert None not in [costs[name] for name in COSTS]  # chosen on validation all the same
     assert "test" not in strict_json(tmp_path / "run/scores.json")
     assert not any(path.name.startswith("test_") for path in (tmp_path / "run").iterdir())
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from convnova.data.base_labels import GeneLabelSettings
 from convnova.data.gene_settings import GeneDataSettings
 from convnova.errors import InputError
 from convnova.inference.annotate_settings import AnnotateSettings
@@ -69,6 +70,12 @@ def test_what_only_a_preset_can_have_has_a_name():
     assert GeneNetworkSettings().settled() == []
     assert GeneNetworkSettings(blocks=3, hidden_size=8, dropout=0.0).settled() == ["hidden_size", "blocks"]
     assert GeneNetworkSettings(blocks=3, receptive_field_bp=99, dropout=0.1).changes() == {"dropout": 0.1}
+
+
+def test_labels_that_come_with_a_file_are_not_chosen(tmp_path):
+    files = {name: tmp_path / name for name in ("base_labels", "intervals", "genome")}
+    with pytest.raises(InputError, match=r"base_labels says what each base is .* leave labels out"):
+        GeneFindingSettings(output=tmp_path, labels=GeneLabelSettings("frame"), **files)
 
 
 def test_files_are_named_by_setting(tmp_path):

@@ -9,8 +9,9 @@ from toy_genes import coding, make_genome, write_all, write_fasta, write_genbank
 
 from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings
 from convnova.data.gene_settings import GeneDataSettings
-from convnova.data.gene_task import load_gene_task
+from convnova.data.gene_task import load_gene_task, overlapping
 from convnova.errors import InputError
+from convnova.genome import Gene, Interval
 from convnova.sequence import decode, reverse_complement_text
 
 SPLITS = ["train", "validation", "test"]
@@ -101,7 +102,7 @@ def test_a_gene_begins_with_a_start_and_ends_with_a_stop(toy):
         assert [*labels[start : start + 3], *labels[end - 3 : end]] == codons
 
 
-def test_the_rows_of_a_bed_file_are_the_parts_and_genes_count_that_lie_wholly_inside(toy):
+def test_the_rows_of_a_bed_file_are_the_parts_and_their_genes_are_those_that_overlap_them(toy):
     genes = [gene for gene in GENES if gene.chromosome == "chr2"]
     first, last = genes[0].exons[0][0], genes[0].exons[-1][1]
     rows = [("chr3", 0, 800, "train"), ("chr10", 10, 700, "valid"), ("chr2", first, last, "test")]
@@ -109,8 +110,39 @@ def test_the_rows_of_a_bed_file_are_the_parts_and_genes_count_that_lie_wholly_in
     (toy / "parts.bed").write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
     task = load(toy, intervals=toy / "parts.bed")
     assert names(task.parts["test"]) == [f"chr2:{start + 1}-{end}" for _, start, end, _ in rows[2:]]
-    assert coding(task.genes["test"]) == [genes[0]]
+    assert coding(task.genes["test"]) == genes[:2]
     check_labels(task)
+
+
+def test_overlapping_matches_bruteforce():
+    rng = np.random.default_rng(0)
+    names = rng.choice(["a", "b"], 200)
+    spans = [(int(start), int(start + width)) for start, width in rng.integers(1, 60, (200, 2))]
+    placed = [Interval(str(name), *span) for name, span in zip(names, spans, strict=True)]
+    genes = [Gene(place, str(number), "", ()) for number, place in enumerate(placed[:150])]
+    for regions in (placed[150:], placed[150:153], [Interval("c", 0, 9)], []):
+        expected = [gene for gene in genes if any(gene.interval.overlaps(region) for region in regions)]
+        assert overlapping(genes, regions) == expected
+
+
+def test_the_header_of_bends_bed_file_is_passed_over_with_an_annotation_too(toy):
+    rows = [("chr3", 0, 800, "train"), ("chr10", 10, 700, "valid"), ("chr2", 0, 900, "test")]
+    text = "".join(
+        "\t".join(map(str, row)) + "\n" for row in [("chromosome", "start", "end", "split"), *rows]
+    )
+    (toy / "parts.bed").write_text(text)
+    assert names(load(toy, intervals=toy / "parts.bed").parts["test"]) == ["chr2:1-900"]
+
+
+def test_genes_elsewhere_are_left_out_when_told_to(toy, caplog):
+    few = {name: text for name, text in LETTERS.items() if name != "chr2"}
+    write_fasta(toy / "few.fa", few)
+    with pytest.raises(InputError, match=r"g\.gff3, line 2: chromosome 'chr2' is not in .* leave-out$"):
+        by_chromosome(toy, genome=toy / "few.fa")
+    task = by_chromosome(toy, genome=toy / "few.fa", unknown_chromosomes="leave-out")
+    kept = [gene for gene in GENES if gene.chromosome in few]
+    assert sorted(coding([gene for genes in task.genes.values() for gene in genes])) == sorted(kept)
+    assert f"{len(GENES) - len(kept)} genes on other chromosomes are left out (chr2)" in caplog.text
 
 
 def test_a_strand_in_a_bed_file_changes_nothing(toy):

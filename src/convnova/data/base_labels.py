@@ -17,6 +17,7 @@ UTR, intron; among equals the longer gene. ``docs/gene-labels.md`` has all the r
 L length of a chromosome in bp.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -126,6 +127,39 @@ def label_genes(
         for chain in chains:
             layer(rows[chain.chromosome], chain, brushes[chain.strand])
     return rows
+
+
+def label_regions(
+    genes: Iterable[Gene],
+    sizes: Mapping[str, int],
+    regions: Sequence[Interval],
+    settings: GeneLabelSettings = DEFAULT,
+) -> tuple[BaseLabels, ...]:
+    """Return the ids of the labels of each region as strand ``+`` has them, uint8 of shape (width,).
+
+    Chromosomes are labelled one at a time, so memory grows with the regions, not with the genome.
+
+    Args:
+        genes: of the genome.
+        sizes: length in bp of each chromosome, as `Genome.chromosome_sizes`.
+        regions: in any order.
+        settings: labels and rules.
+
+    Raises:
+        InputError: for a gene that is not on the genome.
+    """
+    genes_of, places_of = defaultdict(list), defaultdict(list)
+    for gene in genes:
+        genes_of[gene.interval.chromosome].append(gene)
+    for place, region in enumerate(regions):
+        places_of[region.chromosome].append(place)
+    cut: dict[int, BaseLabels] = {}
+    for name, places in places_of.items():
+        row = label_genes(genes_of[name], {name: sizes[name]}, settings)[name]
+        for place in places:
+            labels = row[regions[place].start : regions[place].end]
+            cut[place] = labels if len(labels) == len(row) else labels.copy()
+    return tuple(cut[place] for place in range(len(regions)))
 
 
 def labelled_transcripts(genes: Iterable[Gene], settings: GeneLabelSettings = DEFAULT) -> list[Transcript]:

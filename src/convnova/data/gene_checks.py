@@ -51,7 +51,8 @@ class SpliceSites(NamedTuple):
     def __str__(self) -> str:
         """Return one line for people."""
         shown = ", ".join(f"{count:,} {sites}" for sites, count in self.counts.items())
-        return f"{self.total:,} introns: {shown} ({self.known_share:.1%} with known splice sites)"
+        unknown = f"; {self.n_unknown:,} more with N there" if self.n_unknown else ""
+        return f"{self.total:,} introns: {shown} ({self.known_share:.1%} with known splice sites{unknown})"
 
 
 def splice_sites(genes: Sequence[Gene], genome: Genome, settings: GeneLabelSettings = DEFAULT) -> SpliceSites:
@@ -72,8 +73,8 @@ def splice_sites(genes: Sequence[Gene], genome: Genome, settings: GeneLabelSetti
     if sites.total >= LEAST_INTRONS and sites.known_share < LEAST_SHARE:
         first = sites.examples[0]
         raise InputError(
-            f"{genome.path}: only {sites.known_share:.1%} of the {sites.total:,} introns have splice sites "
-            f"{', '.join(KNOWN_SITES)} ({first} on {first.strand} has {first.name}); "
+            f"only {sites.known_share:.1%} of the {sites.total:,} introns have splice sites "
+            f"{', '.join(KNOWN_SITES)} on {genome.path} ({first} on {first.strand} has {first.name}); "
             "the annotation is of another assembly, so give the genome that it was made for"
         )
     return sites

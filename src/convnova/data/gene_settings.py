@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convnova.errors import InputError
+from convnova.genome.names import Unknown
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,13 @@ class GeneDataSettings:
     """HDF5 file with the label of each base of each row of intervals (BEND's gene_finding.hdf5), in place of
     an annotation."""
     validation_chromosomes: list[str] = field(default_factory=list)
-    """Chromosomes held out to choose on; default about 5 % of the genome."""
+    """Chromosomes held out to choose on; default about 5 % of the genome, where test_chromosomes is not
+    given either."""
     test_chromosomes: list[str] = field(default_factory=list)
-    """Chromosomes held out to be scored once, at the end; default about 5 % of the genome."""
+    """Chromosomes held out to be scored once, at the end; default about 5 % of the genome, where
+    validation_chromosomes is not given either, else none."""
+    unknown_chromosomes: Unknown = "refuse"
+    """What to do with genes on chromosomes that the genome does not have, under any of their names."""
     validation_share: float = 0.1
     """Share of the records of a GenBank file that are held out to choose on, drawn by seed."""
     cache: Path | None = None

@@ -5,13 +5,15 @@ GenBank                    records, each with its own sequence
 base labels + regions      a row of an HDF5 file for each row of a BED file (BEND's form)
 """
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings, LabelSet, label_genes
+from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings, LabelSet, label_regions
 from convnova.data.base_overlap import STRETCH_BP, shared_shares
 from convnova.data.base_windows import LabelledBases
 from convnova.data.bend import read_bend
@@ -21,6 +23,7 @@ from convnova.data.splits import SPLITS, Split, split_regions
 from convnova.errors import InputError
 from convnova.genome import Gene, Genome, Interval
 from convnova.genome.annotation_files import annotation_format, read_annotation
+from convnova.genome.files import at_place
 from convnova.genome.genbank import genbank_sequences
 
 Parts = dict[Split, LabelledBases]
@@ -32,8 +35,10 @@ class GeneTask(NamedTuple):
     parts: Parts
     """Train and validation always, test where there is one."""
     genes: dict[Split, list[Gene]]
-    """Annotated genes that lie wholly in the regions of each part; none where only labels are given."""
+    """Annotated genes that overlap the regions of each part; none where only labels are given."""
     label_set: LabelSet
+    has_coding_exons: bool
+    """Whether exons are coding ones, so that genes have a reading frame."""
     notes: tuple[str, ...]
     """What was found, one sentence each."""
 
@@ -41,6 +46,7 @@ class GeneTask(NamedTuple):
 class _Annotated(NamedTuple):
     """A genome with its genes."""
 
+    annotation: Path
     genome: Genome
     genes: list[Gene]
     is_records: bool
@@ -61,7 +67,7 @@ def load_gene_task(data: GeneDataSettings, labels: GeneLabelSettings, seed: int 
     if data.base_labels is not None:
         return _published(data)
     assert data.annotation is not None
-    source = _read(data.annotation, data.genome, data.cache, "genome")
+    source = _read(data, data.annotation, data.genome, "genome")
     notes = _checks(source, labels)
     is_drawn = source.is_records and not (
         data.intervals or data.validation_chromosomes or data.test_chromosomes
@@ -76,7 +82,7 @@ def load_gene_task(data: GeneDataSettings, labels: GeneLabelSettings, seed: int 
             )
     parts, genes = _parts(source, regions, labels)
     if data.test_annotation is not None:
-        test = _read(data.test_annotation, data.test_genome or data.genome, data.cache, "test_genome")
+        test = _read(data, data.test_annotation, data.test_genome or data.genome, "test_genome")
         notes += _checks(test, labels)
         if test.genome.checksum == source.genome.checksum:
             raise InputError(
@@ -98,25 +104,27 @@ def load_gene_task(data: GeneDataSettings, labels: GeneLabelSettings, seed: int 
         notes.append(
             f"{split}: {share:.1%} of its stretches of {STRETCH_BP} bp are in train too, on either strand"
         )
-    return GeneTask(parts, genes, LABEL_SETS[labels.label_set], tuple(notes))
+    return GeneTask(parts, genes, LABEL_SETS[labels.label_set], labels.has_coding_exons, tuple(notes))
 
 
-def _read(annotation: Path, fasta: Path | None, cache: Path | None, setting: str) -> _Annotated:
+def _read(data: GeneDataSettings, annotation: Path, fasta: Path | None, setting: str) -> _Annotated:
     """Return the genes of a file and the genome that they lie on."""
     if annotation_format(annotation) == "GenBank":
         if fasta is not None and setting != "test_genome":
             raise InputError(f"{annotation}: GenBank brings its own sequences; leave {setting} out")
         genome = Genome.of_sequences(annotation, genbank_sequences(annotation))
-        return _Annotated(genome, read_annotation(annotation, genome), is_records=True)
+        return _Annotated(annotation, genome, read_annotation(annotation, genome), is_records=True)
     if fasta is None:
         raise InputError(f"{annotation}: it needs the sequences that its genes lie on; give {setting}")
-    genome = Genome.open(fasta, cache)
-    return _Annotated(genome, read_annotation(annotation, genome), is_records=False)
+    genome = Genome.open(fasta, data.cache)
+    genes = read_annotation(annotation, genome, data.unknown_chromosomes)
+    return _Annotated(annotation, genome, genes, is_records=False)
 
 
 def _checks(source: _Annotated, labels: GeneLabelSettings) -> list[str]:
     """Return what an annotation looks like on its genome, in sentences."""
-    sites = splice_sites(source.genes, source.genome, labels)
+    with at_place(str(source.annotation)):
+        sites = splice_sites(source.genes, source.genome, labels)
     coding = coding_checks(source.genes, source.genome, labels)
     return [f"{source.genome.path.name}: {len(source.genes):,} genes", str(sites), str(coding)]
 
@@ -153,29 +161,30 @@ def _record_regions(genome: Genome, data: GeneDataSettings, seed: int) -> dict[S
 def _parts(
     source: _Annotated, regions: dict[Split, list[Interval]], labels: GeneLabelSettings
 ) -> tuple[Parts, dict[Split, list[Gene]]]:
-    rows = label_genes(source.genes, source.genome.chromosome_sizes, labels)
     parts: Parts = {}
     for split in SPLITS:
         if split in regions:
             found = tuple(regions[split])
-            cut = tuple(rows[region.chromosome][region.start : region.end] for region in found)
-            parts[split] = LabelledBases(source.genome, found, cut)
-    return parts, {split: _inside(source.genes, part.regions) for split, part in parts.items()}
+            rows = label_regions(source.genes, source.genome.chromosome_sizes, found, labels)
+            parts[split] = LabelledBases(source.genome, found, rows)
+    return parts, {split: overlapping(source.genes, part.regions) for split, part in parts.items()}
 
 
-def _inside(genes: Sequence[Gene], regions: Sequence[Interval]) -> list[Gene]:
-    """Return the genes that lie wholly in one of some regions."""
-    by_chromosome: dict[str, list[Interval]] = {}
+def overlapping(genes: Sequence[Gene], regions: Sequence[Interval]) -> list[Gene]:
+    """Return the genes that share a base or more with one of some regions."""
+    starts, ends = defaultdict(list), defaultdict(list)
     for region in regions:
-        by_chromosome.setdefault(region.chromosome, []).append(region)
-    return [
-        gene
-        for gene in genes
-        if any(
-            region.start <= gene.interval.start and gene.interval.end <= region.end
-            for region in by_chromosome.get(gene.interval.chromosome, ())
-        )
-    ]
+        starts[region.chromosome].append(region.start)
+        ends[region.chromosome].append(region.end)
+    for places in (*starts.values(), *ends.values()):
+        places.sort()
+    found = []
+    for gene in genes:
+        body = gene.interval
+        begun = bisect_left(starts[body.chromosome], body.end)
+        if begun > bisect_right(ends[body.chromosome], body.start):
+            found.append(gene)
+    return found
 
 
 def _published(data: GeneDataSettings) -> GeneTask:
@@ -189,4 +198,4 @@ def _published(data: GeneDataSettings) -> GeneTask:
     if missing := [split for split in SPLITS[:2] if split not in parts]:
         raise InputError(f"{data.intervals}: no row of split {missing[0]}; give some")
     counts = ", ".join(f"{len(part.regions):,} {split}" for split, part in parts.items())
-    return GeneTask(parts, {}, label_set, (f"{data.base_labels.name}: regions {counts}",))
+    return GeneTask(parts, {}, label_set, False, (f"{data.base_labels.name}: regions {counts}",))

@@ -23,10 +23,8 @@ from convnova.inference.genes import Decoder, GeneModel, emissions, write_gff3
 from convnova.inference.genes.regions import agreement
 from convnova.inference.genes.tables import LEGEND, gene_table
 from convnova.inference.saved_genes import GeneFinder, load_gene_finder
-from convnova.inference.tiles import predict_bases
+from convnova.inference.tiles import log_probabilities, predict_bases
 from convnova.writing import make_place
-
-TINY = np.finfo(np.float32).tiny
 
 
 def annotate(settings: AnnotateSettings, console: Console | None = None) -> list[GeneModel]:
@@ -43,7 +41,9 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     names = settings.chromosomes or genome.chromosome_sizes
     regions = [genome.chromosome(name) for name in names]
     sizes = {region.chromosome: region.width for region in regions}
-    annotated = None if settings.annotation is None else read_annotation(settings.annotation, genome)
+    annotated = None
+    if settings.annotation is not None:
+        annotated = read_annotation(settings.annotation, genome, settings.unknown_chromosomes)
     finder.model.to("cuda" if torch.cuda.is_available() else "cpu")
     make_place(settings.output)
     with (
@@ -80,7 +80,7 @@ def check_decodable(finder: GeneFinder, folder: Path) -> None:
 
 def decoder_input(probabilities: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.float32]:
     """Return what a `Decoder` is fed, (L, 17), of the probabilities of each base's labels, (L, K)."""
-    return emissions(np.log(probabilities.clip(TINY)), labels)
+    return emissions(log_probabilities(probabilities), labels)
 
 
 def _annotate_one(

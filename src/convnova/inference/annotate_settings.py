@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convnova.errors import InputError
+from convnova.genome.names import Unknown
 from convnova.inference.genes.grammar import DecoderSettings
 
 
@@ -19,6 +20,8 @@ class AnnotateSettings:
     """GFF3 file to write."""
     annotation: Path | None = None
     """Genes that are known, to compare with: GFF3, GTF or GenBank; default none."""
+    unknown_chromosomes: Unknown = "refuse"
+    """What to do with known genes on chromosomes that the genome does not have, under any of their names."""
     chromosomes: list[str] = field(default_factory=list)
     """Chromosomes to annotate; default all."""
     tracks: Path | None = None

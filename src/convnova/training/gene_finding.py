@@ -26,7 +26,7 @@ from convnova.training.callbacks import ProgressReport, SaveByTheClock, train_to
 from convnova.training.checkpoints import remove_incomplete, sole_writer
 from convnova.training.gene_output import GeneResult, report_genes, write_genes
 from convnova.training.gene_settings import GeneFindingSettings
-from convnova.training.gene_test import NETWORK, test_genes
+from convnova.training.gene_test import choose_decoder, test_genes
 from convnova.training.gene_trainer import GeneTrainer
 from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import file_checksum, keep_record, run_record
@@ -77,16 +77,15 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
         model = trained.trainer.accelerator.unwrap_model(trained.trainer.model, keep_fp32_wrapper=False)
         model.load_state_dict(choice.weights)
         saved = SavedGeneFinder(
-            settings.labels.label_set,
-            settings.labels.has_coding_exons,
+            task.label_set.name,
+            task.has_coding_exons,
             choice.selection,
             settings.training.average_strands,
         )
-        test = test_genes(model.eval(), saved, task, settings.labels) if "test" in task.parts else None
+        saved = choose_decoder(model.eval(), saved, task)
+        test = test_genes(model, saved, task, settings.labels) if "test" in task.parts else None
         assert choice.best is not None
         result = GeneResult(choice.best, choice.evaluations, test)
-        if test is not None and NETWORK in test.decoded:
-            saved = saved.with_costs(test.decoded[NETWORK].settings)
         write_genes(settings.output, saved, model, task, result)
         report_genes(console, settings.output, saved, result)
         return result

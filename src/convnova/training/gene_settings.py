@@ -97,3 +97,8 @@ class GeneFindingSettings(GeneDataSettings):
     """How to train."""
     resume: bool = False
     """Whether to go on from the last checkpoint in the output folder."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.base_labels is not None and self.labels != GeneLabelSettings():
+            raise InputError("base_labels says what each base is (BEND's nine labels); leave labels out")

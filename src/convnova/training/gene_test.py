@@ -1,6 +1,6 @@
 """What a gene finder reaches on test, base by base and gene by gene, beside a model that only counts.
 
-What a gene and an intron cost is chosen on validation, for both alike; then test is read once.
+What a gene and an intron cost is chosen on validation, for both alike; test is read once.
 """
 
 from functools import partial
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convnova.data.base_labels import GeneLabelSettings, label_genes
+from convnova.data.base_labels import GeneLabelSettings, label_regions
 from convnova.data.base_windows import LabelledBases
 from convnova.data.gene_task import GeneTask
 from convnova.evaluation.confusion import confusion, scores_of_confusion
@@ -53,20 +53,30 @@ class GeneTest(NamedTuple):
 NETWORK, COUNTING = "ConvNova", "order-5 content and splice-site matrices"
 
 
+def choose_decoder(model: Any, saved: SavedGeneFinder, task: GeneTask) -> SavedGeneFinder:
+    """Return what is known of a gene finder with the costs that do best on validation.
+
+    As it is where it cannot be decoded, or nobody knows the genes of the validation part.
+    """
+    if not saved.has_coding_exons or "validation" not in task.genes:
+        return saved
+    evidence = _network_evidence(model, saved, task)
+    return saved.with_costs(choose_costs(evidence, task.genes["validation"], DecoderSettings()))
+
+
 def test_genes(model: Any, saved: SavedGeneFinder, task: GeneTask, labels: GeneLabelSettings) -> GeneTest:
     """Score a gene finder on the test part; do it once, when all is chosen.
 
     Args:
         model: the network.
-        saved: what its labels mean.
+        saved: what its labels mean, and its costs.
         task: with a test part.
         labels: how its genes became labels.
     """
     test = task.parts["test"]
     if not saved.has_coding_exons or "test" not in task.genes:
         return GeneTest(score_bases(model, test, task.label_set, saved.average_strands), {})
-    evidence = _network_evidence(model, saved, task)
-    settings = choose_costs(evidence, task.genes["validation"], DecoderSettings())
+    settings = saved.decoder(DecoderSettings())
     decoders = [Decoder(region.chromosome, settings) for region in test.regions]
 
     def feed(index: int, tile: Tile) -> None:
@@ -121,10 +131,10 @@ def _decoded(
 ) -> Decoded:
     test = task.parts["test"]
     genes = [as_gene(gene, f"g{number}") for number, gene in enumerate(found)]
-    rows = label_genes(genes, test.genome.chromosome_sizes, labels)
+    rows = label_regions(genes, test.genome.chromosome_sizes, test.regions, labels)
     k = len(task.label_set.labels)
     matrix = np.zeros((k, k), dtype=np.int64)
-    for region, truth in zip(test.regions, test.labels, strict=True):
-        matrix += confusion(truth, rows[region.chromosome][region.start : region.end], k)
+    for truth, row in zip(test.labels, rows, strict=True):
+        matrix += confusion(truth, row, k)
     mcc = scores_of_confusion(matrix, task.label_set.labels).mcc
     return Decoded(found, agreement(found, task.genes["test"], test.regions), mcc, settings)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings, label_genes
+from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings, label_regions
 from convnova.genome import Gene, Genome, Interval
 from convnova.inference.genes.emissions import (
     ACCEPTOR,
@@ -111,34 +111,43 @@ def fit_content_model(
         order: k.
         pseudocount: added to every count.
     """
-    labels = label_genes(genes, genome.chromosome_sizes, _LABELS)
+    labels = label_regions(genes, genome.chromosome_sizes, regions, _LABELS)
     content = np.full((len(_CONTENT), 4**order, 4), pseudocount)
     found = {site: np.full((last - first, 4), pseudocount) for site, (first, last) in _SITES.items()}
     alike = {site: counts.copy() for site, counts in found.items()}
-    for ids, row in _both_strands(genome, regions, labels):
+    for ids, row, is_counted in _pieces(genome, regions, labels):
         codes = _contexts(ids, order)
-        is_known = (codes >= 0) & (ids != N)
+        is_known = is_counted & (codes >= 0) & (ids != N)
         for index, classes in enumerate(_CONTENT):
             chosen = is_known & np.isin(row, classes)
             pairs = codes[chosen] * 4 + ids[chosen]
             content[index] += np.bincount(pairs, minlength=4 ** (order + 1)).reshape(-1, 4)
         for site, counts in found.items():
-            counts += _column_counts(ids, np.flatnonzero(row == site), _SITES[site])
-            alike[site] += _column_counts(ids, _places_of_word(ids, _WORDS[site]), _SITES[site])
+            places = np.flatnonzero(is_counted & (row == site))
+            counts += _column_counts(ids, places, _SITES[site])
+            places = np.flatnonzero(is_counted & _has_word(ids, _WORDS[site]))
+            alike[site] += _column_counts(ids, places, _SITES[site])
     sites = {site: _log_odds(found[site], _WORDS[site], alike[site], _SITES[site][0]) for site in found}
     log_content = np.log(content / content.sum(axis=2, keepdims=True))
     return ContentModel(order, log_content, sites)
 
 
-def _both_strands(
-    genome: Genome, regions: Sequence[Interval], labels: Mapping[str, NDArray[np.uint8]]
-) -> Iterator[tuple[Ids, NDArray[np.uint8]]]:
-    """Yield ids and labels of each region as written and as read from the other strand."""
-    for region in regions:
-        ids = genome.fetch(Interval(region.chromosome, region.start, region.end))
-        row = labels[region.chromosome][region.start : region.end]
-        yield ids, row
-        yield reverse_complement(ids), _OPPOSITE[row[::-1]]
+def _pieces(
+    genome: Genome, regions: Sequence[Interval], labels: Sequence[NDArray[np.uint8]]
+) -> Iterator[tuple[Ids, NDArray[np.uint8], NDArray[np.bool_]]]:
+    """Yield ids and labels of each region piece by piece, as written and as read from the other strand.
+
+    Pieces overlap, so that each base is seen with those around it; the third array says where it counts.
+    """
+    for region, row in zip(regions, labels, strict=True):
+        for start in range(0, region.width, _STRETCH_BP):
+            end = min(start + _STRETCH_BP, region.width)
+            first, last = max(0, start - _REACH), min(region.width, end + _REACH)
+            ids = genome.fetch(Interval(region.chromosome, region.start + first, region.start + last))
+            is_counted = np.zeros(last - first, dtype=bool)
+            is_counted[start - first : end - first] = True
+            yield ids, row[first:last], is_counted
+            yield reverse_complement(ids), _OPPOSITE[row[first:last][::-1]], is_counted[::-1]
 
 
 def _contexts(ids: Ids, order: int) -> NDArray[np.int64]:
@@ -152,12 +161,12 @@ def _contexts(ids: Ids, order: int) -> NDArray[np.int64]:
     return codes
 
 
-def _places_of_word(ids: Ids, word: tuple[tuple[int, int], ...]) -> NDArray[np.int64]:
-    """Return where the bases at some offsets are what they shall be."""
+def _has_word(ids: Ids, word: tuple[tuple[int, int], ...]) -> NDArray[np.bool_]:
+    """Return where the bases at some offsets are what they shall be, (L,)."""
     fits = np.ones(len(ids), dtype=bool)
     for offset, base in word:
         fits &= np.roll(ids, -offset) == base
-    return np.flatnonzero(fits)
+    return fits
 
 
 def _column_counts(ids: Ids, places: NDArray[np.int64], reach: tuple[int, int]) -> NDArray[np.float64]:

@@ -1,11 +1,13 @@
 """Genes of whole regions, from emissions that are read stretch by stretch."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convnova.data.base_labels import SHORTEST_INTRON_BP
 from convnova.evaluation.gene_scores import CodingGene, GeneScores, score_genes
 from convnova.genome import Gene, Interval, Transcript
 from convnova.inference.genes.decoder import Decoder
@@ -44,7 +46,7 @@ def agreement(
         CodingGene(
             gene.interval.chromosome,
             gene.interval.strand,
-            tuple(_spans(transcript.coding_exons) for transcript in gene.transcripts),
+            tuple(_spans(_without_slips(transcript.coding_exons)) for transcript in gene.transcripts),
         )
         for gene in annotated
     ]
@@ -56,6 +58,17 @@ def as_gene(gene: GeneModel, name: str) -> Gene:
     interval = Interval(gene.chromosome, gene.start, gene.end, gene.strand)
     transcript = Transcript(f"{name}.t1", interval, gene.coding_exons, gene.coding_exons, gene.phase)
     return Gene(interval, name, name, (transcript,))
+
+
+def _without_slips(exons: Sequence[Interval]) -> tuple[Interval, ...]:
+    """Return coding exons in genomic order, those joined that a frameshift parts: there is no intron."""
+    joined: list[Interval] = []
+    for exon in exons:
+        if joined and exon.start - joined[-1].end < SHORTEST_INTRON_BP:
+            joined[-1] = replace(joined[-1], end=max(joined[-1].end, exon.end))
+        else:
+            joined.append(exon)
+    return tuple(joined)
 
 
 def _spans(exons: tuple[Interval, ...]) -> tuple[tuple[int, int], ...]:
