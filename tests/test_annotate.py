@@ -73,7 +73,11 @@ def plain(genes):
 
 def test_the_genes_of_the_toy_genome_are_found_and_read_back(toy, expected, tmp_path):
     screen = io.StringIO()
-    genes = annotated(toy, tmp_path / "new", Console(file=screen, width=200))
+    proteins = tmp_path / "other/proteins.faa"
+    genes = annotated(toy, tmp_path / "new", Console(file=screen, width=200), proteins=proteins)
+    records = proteins.read_text().split(">")[1:]
+    assert len(records) == len(genes)
+    assert all(record.split()[1].startswith("M") and "*" not in record for record in records)
     right = set(plain(genes)) & {tuple(gene) for gene in GENES}
     assert len(right) > 0.8 * len(GENES)
     assert coding(read_gff3(tmp_path / "new/genes.gff3")) == plain(genes)

@@ -28,6 +28,7 @@ from convnova.inference.score_bases import score_bases
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM, ConvNovaForTokenClassification
 from convnova.model.presets import growing_dilations
+from convnova.training import memory
 from convnova.training.choice import Choice
 from convnova.training.gene_finding import finetune_genes, starting_point
 from convnova.training.gene_settings import GeneNetworkSettings
@@ -247,6 +248,12 @@ def test_genbank_records_from_end_to_end(tmp_path):
     result = run(tmp_path, tmp_path / "run", **given, training=training(epochs=2))
     assert result.test is not None
     assert strict_json(tmp_path / "run/run.json")["data"]["genome_checksum"] is None
+
+
+def test_windows_that_do_not_fit_into_memory_are_refused(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "STEP_BYTES", 10**9)
+    with pytest.raises(InputError, match=r"a batch of 8 sequences of 100 bp needs 19,200 GB .* window_bp$"):
+        run(toy, tmp_path / "run", training=SHORT)
 
 
 def test_patience_ends_training(toy, tmp_path):

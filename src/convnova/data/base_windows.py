@@ -127,6 +127,7 @@ class BaseWindows:
             epochs: passes over the windows.
         """
         self.bases, self.settings, self.context = bases, settings, context_bp
+        self.width_bp = settings.window_bp + 2 * context_bp
         self.is_weighted = weights is not None
         self.weights = np.zeros(256, dtype=np.float32)
         self.weights[: len(label_set.labels)] = 1 if weights is None else weights
@@ -172,7 +173,7 @@ class BaseWindows:
         length = self.bases.regions[region].width
         shift = int(rng.integers(-(width // 2), width // 2 + 1))
         start = max(0, min(start + shift, length - width))
-        total = width + 2 * context
+        total = self.width_bp
         first, last = max(0, start - context), min(length, start + width + context)
         shown = slice(first - (start - context), last - (start - context))
         scored = slice(context, context + min(width, length - start))

@@ -20,6 +20,7 @@ from convnova.genome.annotation_files import read_annotation
 from convnova.genome.bigwig import BigWigFile, bigwig_files
 from convnova.inference.annotate_settings import AnnotateSettings
 from convnova.inference.genes import Decoder, GeneModel, emissions, write_gff3
+from convnova.inference.genes.proteins import write_proteins
 from convnova.inference.genes.regions import agreement
 from convnova.inference.genes.tables import LEGEND, gene_table
 from convnova.inference.saved_genes import GeneFinder, load_gene_finder
@@ -46,6 +47,8 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
         annotated = read_annotation(settings.annotation, genome, settings.unknown_chromosomes)
     finder.model.to("cuda" if torch.cuda.is_available() else "cpu")
     make_place(settings.output)
+    if settings.proteins is not None:
+        make_place(settings.proteins)
     with (
         _tracks(settings, finder, sizes) as tracks,
         progress_bar(console, "annotating", sum(sizes.values())) as advance,
@@ -54,12 +57,16 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
         for name in sizes:
             genes += _annotate_one(settings, finder, genome, name, tracks, advance)
     write_gff3(genes, settings.output, sizes)
+    if settings.proteins is not None:
+        write_proteins(genes, settings.proteins, genome)
     exons = sum(len(gene.coding_exons) for gene in genes)
     say(console, f"{genome.path.name}: {len(genes):,} genes with {exons:,} exons -> {settings.output}")
     if annotated is not None:
         scores = agreement(genes, annotated, regions)
         console.print(gene_table(f"against {settings.annotation}", scores))
         say(console, LEGEND)
+    if settings.proteins is not None:
+        say(console, f"proteins: {settings.proteins}")
     if settings.tracks is not None:
         say(console, f"probabilities of each label: {settings.tracks}")
     return genes

@@ -18,6 +18,8 @@ class AnnotateSettings:
     """Folder that convnova finetune --task gene-finding wrote."""
     output: Path
     """GFF3 file to write."""
+    proteins: Path | None = None
+    """FASTA file for the proteins of the genes; default none is written."""
     annotation: Path | None = None
     """Genes that are known, to compare with: GFF3, GTF or GenBank; default none."""
     unknown_chromosomes: Unknown = "refuse"

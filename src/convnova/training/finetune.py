@@ -77,7 +77,9 @@ def finetune(
     for name, part in (("training", train), ("validation", validation)):
         _check_labels(part, config, name)
     if settings.method == "whole-model":
-        check_memory(config, train.ids, settings.batch_sequences)
+        batch, longest = min(settings.batch_sequences, len(train)), int(train.ids.lengths.max())
+        advice = "crop what is too long (max_length_bp and too_long), or lower batch_sequences"
+        check_memory(config, batch, longest, advice)
     quiet_libraries()
     set_seed(settings.seed)
     model, weights = make_model(pretrained, config, settings.method)

@@ -28,6 +28,7 @@ from convnova.training.gene_output import GeneResult, report_genes, write_genes
 from convnova.training.gene_settings import GeneFindingSettings
 from convnova.training.gene_test import choose_decoder, test_genes
 from convnova.training.gene_trainer import GeneTrainer
+from convnova.training.memory import check_memory
 from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import file_checksum, keep_record, run_record
 from convnova.training.run_folder import is_main_process, open_run
@@ -135,6 +136,9 @@ def _train(
         training.seed,
         training.epochs,
     )
+    if not training.gradient_checkpointing:
+        batch, length = training.batch_windows // training.accumulation_steps, data.width_bp
+        check_memory(config, batch, length, "set gradient_checkpointing, accumulation_steps or window_bp")
     _describe(console, settings, task, counts, data, model, weights)
     arguments = training_arguments(settings.output, training, len(data), has_validation=True)
     clock = SaveByTheClock(training.save_minutes)

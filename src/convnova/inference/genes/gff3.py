@@ -40,14 +40,10 @@ def write_gff3(
                 f"{path}: a gene ends at {gene.chromosome}:{gene.end}, and {gene.chromosome} is {known}; "
                 "give the sizes of the genome that the genes were found in"
             )
-    order = {chromosome: index for index, chromosome in enumerate(sizes)}
-    ordered = sorted(genes, key=lambda gene: (order[gene.chromosome], gene.start, gene.end, gene.strand))
     lines = ["##gff-version 3"]
     lines += [f"##sequence-region {_in_column(name)} 1 {size}" for name, size in sizes.items() if size]
-    number = dict.fromkeys(sizes, 0)
-    for gene in ordered:
-        number[gene.chromosome] += 1
-        lines += _rows(gene, f"{gene.chromosome}.g{number[gene.chromosome]}", source)
+    for name, gene in named(genes, sizes):
+        lines += _rows(gene, name, source)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, "\n".join(lines) + "\n")
@@ -55,6 +51,16 @@ def write_gff3(
         raise InputError(
             f"{path}: cannot be written ({error.strerror}); free some space, or choose another place"
         ) from None
+
+
+def named(genes: Sequence[GeneModel], sizes: Mapping[str, int]) -> Iterator[tuple[str, GeneModel]]:
+    """Yield each gene with its id, ``chr1.g1``, by chromosome, start and end."""
+    order = {chromosome: index for index, chromosome in enumerate(sizes)}
+    ordered = sorted(genes, key=lambda gene: (order[gene.chromosome], gene.start, gene.end, gene.strand))
+    number = dict.fromkeys(sizes, 0)
+    for gene in ordered:
+        number[gene.chromosome] += 1
+        yield f"{gene.chromosome}.g{number[gene.chromosome]}", gene
 
 
 def phases(gene: GeneModel) -> tuple[int, ...]:
