@@ -217,7 +217,8 @@ def test_the_files_are_a_task_without_genes(genome, tmp_path):
     task = load_gene_task(data_of(tmp_path), GeneLabelSettings())
     assert task.label_set is LABEL_SETS["bend"]
     assert task.genes == {}
-    assert task.notes == ("gene_finding.hdf5: regions 2 train, 1 validation, 1 test",)
+    assert task.notes[0] == "gene_finding.hdf5: regions 2 train, 1 validation, 1 test"
+    assert [note.partition(":")[0] for note in task.notes[1:]] == ["validation", "test"]
     assert task.parts["test"].total_bp == 12
 
 

@@ -98,13 +98,18 @@ def load_gene_task(data: GeneDataSettings, labels: GeneLabelSettings, seed: int 
             raise InputError(
                 f"{file}: no gene lies in the {split} part; hold out other chromosomes or records"
             )
+    notes += _shared(parts)
+    return GeneTask(parts, genes, LABEL_SETS[labels.label_set], labels.has_coding_exons, tuple(notes))
+
+
+def _shared(parts: Parts) -> list[str]:
+    """Return how much of each held-out part is in train too, a sentence each."""
     held_out = [split for split in SPLITS[1:] if split in parts]
     shares = shared_shares([parts[split] for split in held_out], parts["train"])
-    for split, share in zip(held_out, shares, strict=True):
-        notes.append(
-            f"{split}: {share:.1%} of its stretches of {STRETCH_BP} bp are in train too, on either strand"
-        )
-    return GeneTask(parts, genes, LABEL_SETS[labels.label_set], labels.has_coding_exons, tuple(notes))
+    return [
+        f"{split}: {share:.1%} of its stretches of {STRETCH_BP} bp are in train too, on either strand"
+        for split, share in zip(held_out, shares, strict=True)
+    ]
 
 
 def _read(data: GeneDataSettings, annotation: Path, fasta: Path | None, setting: str) -> _Annotated:
@@ -198,4 +203,5 @@ def _published(data: GeneDataSettings) -> GeneTask:
     if missing := [split for split in SPLITS[:2] if split not in parts]:
         raise InputError(f"{data.intervals}: no row of split {missing[0]}; give some")
     counts = ", ".join(f"{len(part.regions):,} {split}" for split, part in parts.items())
-    return GeneTask(parts, {}, label_set, False, (f"{data.base_labels.name}: regions {counts}",))
+    notes = (f"{data.base_labels.name}: regions {counts}", *_shared(parts))
+    return GeneTask(parts, {}, label_set, False, notes)
