@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from convnova.data.table import SequenceTable
+from convnova.data.table import SequenceTable, some
 from convnova.errors import InputError
 
 Kind = Literal["single-label", "multi-label", "regression"]
@@ -76,11 +76,9 @@ class LabelScheme:
                     f"{SEPARATOR!r}; found {', '.join(map(repr, found)) or 'none'}"
                 )
             chosen = tuple(names or found)
-            return cls(
-                kind, chosen, notes=(f"{len(chosen)} labels, several for a sequence: {_some(chosen)}",)
-            )
+            return cls(kind, chosen, notes=(f"{len(chosen)} labels, several for a sequence: {some(chosen)}",))
         columns = tuple(names) if names and len(names) == labels.width else tuple(labels.columns)
-        scheme = cls(kind, columns, notes=(f"{kind}: {_some(columns)}",), columns=tuple(labels.columns))
+        scheme = cls(kind, columns, notes=(f"{kind}: {some(columns)}",), columns=tuple(labels.columns))
         values = scheme.encode(table).reshape(len(table), -1)
         for column, name in zip(values.T, columns, strict=True):
             if column.min() == column.max():
@@ -151,7 +149,7 @@ class LabelScheme:
             row = int((ids < 0).argmax())
             raise InputError(
                 f"{table.place(row)}: class {words[row]!r} is not one of the task's, which are "
-                f"{_some(tuple(id_of))}; correct it, or leave the sequence out"
+                f"{some(tuple(id_of))}; correct it, or leave the sequence out"
             )
         return ids
 
@@ -163,7 +161,7 @@ class LabelScheme:
                 if word not in id_of:
                     raise InputError(
                         f"{table.place(row)}: label {word!r} is not one of the task's, which are "
-                        f"{_some(self.names)}; correct it, or leave the sequence out"
+                        f"{some(self.names)}; correct it, or leave the sequence out"
                     )
                 encoded[row, id_of[word]] = 1
         return encoded
@@ -205,7 +203,7 @@ def _classes(table: SequenceTable, labels: pl.DataFrame, names: Sequence[str] | 
             return LabelScheme("single-label", ("-1", "1"), notes=("2 classes: -1 = 0, 1 = 1",))
         if numbers != list(range(len(numbers))):
             raise InputError(
-                f"{table.source}: the labels are the numbers {_some(tuple(map(str, numbers)))}; classes are "
+                f"{table.source}: the labels are the numbers {some(tuple(map(str, numbers)))}; classes are "
                 f"numbered from 0 without gaps, here 0 to {len(numbers) - 1}; renumber them, write names, "
                 "give the names of all classes, or set kind to regression"
             )
@@ -217,7 +215,7 @@ def _classes(table: SequenceTable, labels: pl.DataFrame, names: Sequence[str] | 
             f"{table.source}: column {labels.columns[0]!r} has {len(found):,} different labels in "
             f"{len(words):,} sequences, so it is no class; name the right one in label_columns"
         )
-    shown = _some(tuple(f"{name} = {index}" for index, name in enumerate(found)))
+    shown = some(tuple(f"{name} = {index}" for index, name in enumerate(found)))
     return LabelScheme(
         "single-label", tuple(found), notes=(f"{len(found)} classes in sorted order: {shown}",)
     )
@@ -327,7 +325,3 @@ def _check_present(table: SequenceTable, words: pl.Series, name: str) -> None:
             f"{table.place(row)}: the label ({name}) is missing ({words[row] or 'empty'}; "
             f"{is_missing.sum():,} of {len(words):,} are); give one, or leave the sequence out"
         )
-
-
-def _some(words: tuple[str, ...], most: int = 8) -> str:
-    return ", ".join(words[:most]) + (f", ... ({len(words):,} in all)" if len(words) > most else "")

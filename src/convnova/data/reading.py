@@ -12,7 +12,6 @@
 All plain or gzip.
 """
 
-import gzip
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +27,7 @@ from convnova.data.read_settings import Format, ReadSettings
 from convnova.data.records import LABEL, read_fasta_table, read_folder_table, read_line_table
 from convnova.data.table import SequenceTable, join_tables
 from convnova.errors import InputError
-from convnova.genome.files import reading
+from convnova.genome.files import read_bytes, reading
 
 __all__ = ["ReadSettings", "SequenceTable", "Source", "read_sequences"]
 
@@ -38,7 +37,7 @@ Source = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 """A file, several files read as one, or a file for each class; also as text (see `read_sequences`)."""
 
 _BED_SUFFIXES = (".bed", ".narrowpeak", ".broadpeak")
-_GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
+_PARQUET, _ZIP = b"PAR1", b"PK\x03\x04"
 
 
 def read_sequences(source: Source, settings: ReadSettings | None = None) -> SequenceTable:
@@ -116,9 +115,7 @@ def _read_folder(path: Path, settings: ReadSettings) -> SequenceTable:
 
 def _read_file(path: Path, settings: ReadSettings) -> SequenceTable:
     with reading(path, "a file of sequences"):
-        data = path.read_bytes()
-        if data.startswith(_GZIP):
-            data = gzip.decompress(data)
+        data = read_bytes(path, "a file of sequences")
         form = settings.format or _format(path, data)
         text = "" if form == "parquet" else data.decode("utf-8-sig")
     if form == "parquet":

@@ -3,7 +3,6 @@
 n sequences.
 """
 
-import gzip
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,10 @@ from convnova.data.read_settings import ReadSettings
 from convnova.data.table import Places, SequenceTable
 from convnova.errors import InputError
 from convnova.genome.fasta import fasta_records
-from convnova.genome.files import reading
+from convnova.genome.files import read_bytes, reading
 
 LABEL = "label"
 """What the label column is called where the file does not name one."""
-_GZIP = b"\x1f\x8b"
 
 
 def read_fasta_table(path: Path, settings: ReadSettings) -> SequenceTable:
@@ -105,10 +103,7 @@ def read_folder_table(folder: Path, settings: ReadSettings) -> SequenceTable:
 
 def _only_sequence(file: Path) -> str:
     with reading(file, "a file with one sequence"):
-        data = file.read_bytes()
-        if data.startswith(_GZIP):
-            data = gzip.decompress(data)
-        lines = data.decode("utf-8-sig").splitlines()
+        lines = read_bytes(file, "a file with one sequence").decode("utf-8-sig").splitlines()
     bases = [line for line in lines if not line.startswith(">")]
     if (headers := len(lines) - len(bases)) > 1:
         raise InputError(

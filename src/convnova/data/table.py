@@ -89,6 +89,11 @@ def counted(number: int, noun: str = "sequence") -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def some(names: Sequence[str], most: int = 8) -> str:
+    """Return ``a, b, c``, or the first of many names and how many there are: ``a, b, ... (12 in all)``."""
+    return ", ".join(names[:most]) + (f", ... ({len(names):,} in all)" if len(names) > most else "")
+
+
 def join_tables(tables: Sequence[SequenceTable]) -> SequenceTable:
     """Return the sequences of all tables, one table after another.
 

@@ -1,4 +1,4 @@
-"""What the readers of this folder share: numbered lines of text, and a file's faults in plain words."""
+"""What readers share: numbered lines of text, plain or gzip, and a file's faults in plain words."""
 
 import gzip
 from collections.abc import Iterator
@@ -59,6 +59,13 @@ def open_text(path: Path, kind: str) -> Iterator[TextIO]:
         opener = gzip.open if is_gzip else open
         with opener(path, "rt", encoding="utf-8-sig") as text:
             yield cast(TextIO, text)
+
+
+def read_bytes(path: Path, kind: str) -> bytes:
+    """Return the content of a plain or gzip file, decompressed."""
+    with reading(path, kind):
+        data = path.read_bytes()
+        return gzip.decompress(data) if data.startswith(_GZIP_MAGIC) else data
 
 
 def read_lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:

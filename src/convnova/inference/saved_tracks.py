@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from convnova.data.table import some
 from convnova.errors import InputError
 from convnova.inference.saved_task import TASK_NAME, load_strictly, read_record
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
@@ -87,5 +88,4 @@ def load_track_model(folder: Path) -> TrackModel:
 def _known(name: str, names: Sequence[str]) -> str:
     if similar := get_close_matches(name, names, n=1):
         return f"did you mean {similar[0]!r}?"
-    shown = ", ".join(names[:5]) + (f", ... ({len(names):,} in all)" if len(names) > 5 else "")
-    return f"the model has {shown}"
+    return f"the model has {some(names)}"

@@ -16,7 +16,7 @@ import polars as pl
 from rich.console import Console
 
 from convnova.console import plain_table, say
-from convnova.data.table import counted
+from convnova.data.table import counted, some
 from convnova.data.tracks.data import TrackData
 from convnova.data.tracks.folder import FACTS_NAME, TARGETS_NAME
 from convnova.evaluation.scores import METRIC_NAMES
@@ -37,7 +37,6 @@ from convnova.writing import write_json
 TRACKS_NAME, BASELINE_NAME = "test_tracks.csv", "test_baseline.png"
 BASELINE = f"regression on {K}-mers"
 _NAMES = (RECORD_NAME, SCORES_NAME, TRACKS_NAME, LEARNING_NAME, TEST_NAME, BASELINE_NAME)
-_SHOWN = 6  # names in one line
 
 
 class TrackResult(NamedTuple):
@@ -120,11 +119,8 @@ def report_tracks(console: Console, output: Path, result: TrackResult) -> None:
         say(console, f"test (read once), {result.test.bins:,} bins:")
         console.print(_score_table(result.test, result.baseline))
         if names := result.test.left_out:
-            shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-            say(
-                console,
-                f"{counted(len(names), 'track')} could not be scored, the same in all of these bins: {shown}",
-            )
+            what = f"{counted(len(names), 'track')} could not be scored, the same in all of these bins"
+            say(console, f"{what}: {some(names)}")
     say(console, f"The model, {SCORES_NAME} and figures are in {output}. For the tracks of a genome:")
     say(console, f"  convnova predict --model {output} --genome genome.fa --output tracks/")
 

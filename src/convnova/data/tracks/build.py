@@ -16,7 +16,7 @@ from rich.progress import track
 
 from convnova.console import log_console, say
 from convnova.data.splits import SPLITS, Split
-from convnova.data.table import counted
+from convnova.data.table import counted, some
 from convnova.data.tracks.coordinates import TargetTable, read_header, split_of, table_rows
 from convnova.data.tracks.deepsea import MatFile, mat_rows, open_mat
 from convnova.data.tracks.folder import Rows, TrackFacts, check_new, describe_genome, write_folder
@@ -94,7 +94,7 @@ def summary(facts: TrackFacts) -> list[str]:
             line += f"; positive in a track: {totals.min():,.0f} to {totals.max():,.0f}, median "
             line += f"{np.median(totals):,.0f}"
             if empty := [facts.names[index] for index in np.flatnonzero(totals == 0)]:
-                line += f"; none in {counted(len(empty), 'track')}: {_some(empty)}"
+                line += f"; none in {counted(len(empty), 'track')}: {some(empty)}"
         lines.append(line)
     return lines
 
@@ -124,13 +124,13 @@ def _plan_peaks(sources: Sources, settings: TrackSettings, genome: Genome, conso
     notes = _renaming(renamed, unknown) + list(usable.notes)
     if few := list(left_out):
         notes.append(
-            f"{counted(len(few), 'track')} left out, with fewer than {settings.min_peaks} peaks: {_some(few)}"
+            f"{counted(len(few), 'track')} left out, with fewer than {settings.min_peaks} peaks: {some(few)}"
         )
     if all(is_empty):
         raise _nothing_positive(settings, n_peaks, longest)
     if any(is_empty):
         empty = [one.name for one, is_left in zip(tracks, is_empty, strict=True) if is_left]
-        notes.append(f"{counted(len(empty), 'track')} left out, with no positive bin: {_some(empty)}")
+        notes.append(f"{counted(len(empty), 'track')} left out, with no positive bin: {some(empty)}")
         left_out |= dict.fromkeys(empty, "no positive bin")
         tracks = [one for one, is_left in zip(tracks, is_empty, strict=True) if not is_left]
         hits = [bins for bins in hits if len(bins)]
@@ -336,7 +336,3 @@ def _renaming(renamed: dict[str, str], unknown: dict[str, int]) -> list[str]:
 
 def _progress(items: Iterable[T], what: str, console: Console) -> Iterable[T]:
     return track(items, f"  {what}", console=console, transient=True, disable=not console.is_terminal)
-
-
-def _some(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

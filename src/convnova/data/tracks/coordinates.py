@@ -11,29 +11,30 @@ are those of jakublipinski/build-deepsea-training-dataset. We differ: an interva
 and last base, which must come to one chromosome and strand; HyenaDNA takes Start and End by themselves.
 """
 
-import gzip
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from convnova.data.splits import SPLITS, Split
+from convnova.data.table import some
 from convnova.data.tracks.folder import Rows
 from convnova.data.tracks.lifting import REASONS, Lifter
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import SPLIT_WORDS
-from convnova.genome.files import at_place, reading
+from convnova.genome.files import at_place, open_text
 
 _CHROMOSOME = ("chr_no", "chr", "chrom", "chromosome")
 _NUMBERED = "chr_no"
 _SEX = {23: "chrX", 24: "chrY"}
+_KIND = "a CSV of coordinates and targets"
 _BLOCK = 2**13
 
 
@@ -79,20 +80,20 @@ def read_header(path: Path) -> TargetTable:
     Raises:
         InputError: when there are no coordinates or no targets among them.
     """
-    with _open(path) as file:
+    with open_text(path, _KIND) as file:
         columns = tuple(cell.strip().strip('"') for cell in file.readline().rstrip("\r\n").split(","))
     by_word = {name.lower(): name for name in columns}
     chromosome = next((by_word[word] for word in _CHROMOSOME if word in by_word), None)
     if chromosome is None or not {"start", "end"} <= set(by_word):
         raise InputError(
-            f"{path}: no coordinates among the columns {_some(columns)}; name them Chr_No (from 0) or chr, "
+            f"{path}: no coordinates among the columns {some(columns)}; name them Chr_No (from 0) or chr, "
             "Start and End"
         )
     places = chromosome, by_word["start"], by_word["end"]
     numbered = tuple(name for name in columns if name.startswith("y_"))
     targets = numbered or tuple(name for name in columns if name and name not in places)
     if not targets:
-        raise InputError(f"{path}: no targets among the columns {_some(columns)}; name them y_0, y_1, ...")
+        raise InputError(f"{path}: no targets among the columns {some(columns)}; name them y_0, y_1, ...")
     return TargetTable(path, columns, *places, targets)
 
 
@@ -132,17 +133,10 @@ def table_rows(
             notes.append(f"{split}: {counts['lifted']:,} intervals lifted over; left out: {words}")
 
 
-def _open(path: Path) -> IO[str]:
-    with reading(path, "a CSV of coordinates and targets"):
-        with path.open("rb") as file:
-            is_gzip = file.read(2) == b"\x1f\x8b"
-        return gzip.open(path, "rt", encoding="utf-8-sig") if is_gzip else path.open(encoding="utf-8-sig")
-
-
 def _blocks(table: TargetTable) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield the line of the first row of each block, and its columns."""
     wanted = [table.columns.index(name) for name in table.read]
-    with reading(table.path, "a CSV of coordinates and targets"), _open(table.path) as file:
+    with open_text(table.path, _KIND) as file:
         file.readline()
         line = 2
         while lines := list(islice(file, _BLOCK)):
@@ -222,7 +216,3 @@ def _lift(
             lifted.append(place)
             is_kept[row] = True
     return pl.DataFrame(lifted, schema=intervals.schema, orient="row"), is_kept
-
-
-def _some(columns: Sequence[str]) -> str:
-    return ", ".join(columns[:6]) + (f", ... ({len(columns)} in all)" if len(columns) > 6 else "")

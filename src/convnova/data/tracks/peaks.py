@@ -12,7 +12,6 @@ Peaks of one track that overlap count once. n peaks.
 """
 
 import codecs
-import gzip
 import io
 from itertools import islice
 from pathlib import Path
@@ -27,7 +26,7 @@ from convnova.data.tracks.settings import TrackSettings
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval, read_bed
 from convnova.genome.bed import bed_columns
-from convnova.genome.files import at_place, read_lines, reading
+from convnova.genome.files import at_place, read_bytes, read_lines
 
 _COLUMNS = ("chromosome", "start", "end")
 _NARROW_PEAK_COLUMNS = 10
@@ -108,10 +107,7 @@ def _read_frame(path: Path) -> pl.DataFrame:
 
     Plain lines are read all at once; where a file has other ones, line by line, so that errors name a line.
     """
-    with reading(path, "a BED file"):
-        data = path.read_bytes()
-        text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    if (frame := _parse(text.removeprefix(codecs.BOM_UTF8))) is not None:
+    if (frame := _parse(read_bytes(path, "a BED file").removeprefix(codecs.BOM_UTF8))) is not None:
         return frame
     rows = [cells for _, line in read_lines(path, "a BED file") if (cells := bed_columns(line))]
     if not rows:  # an experiment without peaks

@@ -14,6 +14,7 @@ from convnova.data.tracks.grid import BinGrid
 from convnova.data.tracks.settings import TrackSettings
 from convnova.errors import InputError
 from convnova.genome import Genome
+from convnova.genome.bigwig import bigwig_library
 from convnova.genome.files import at_place, reading
 
 LARGEST = float(np.finfo(np.float16).max)
@@ -79,12 +80,7 @@ def signals_of(files: Sequence[SignalFile], grid: BinGrid, bins: NDArray[np.int6
 
 
 def _open(path: Path) -> Any:
-    try:
-        import pybigtools
-    except ImportError:
-        raise InputError(
-            "pybigtools is needed for bigWig; install it with: pip install 'convnova[tracks]'"
-        ) from None
+    library = bigwig_library()
     with reading(path, "a bigWig file"):
         path.stat()  # says in plain words when it is not there
-        return pybigtools.open(str(path))
+        return library.open(str(path))
