@@ -71,11 +71,11 @@ def test_bad_lines_are_refused_by_number(tmp_path, genome, line, message):
 
 
 BAD_FILES = [
-    (b"", r"no interval in the file; write one a line: chromosome, start, end"),
-    (b"# only words\n\n", r"no interval in the file"),
-    (bytes(range(256)), r"binary data, or text that is not UTF-8; give a BED file, plain or gzip"),
-    (gzip.compress(b"chrI\t1\t2\n" * 99)[:-9], r"the gzip file ends early"),
-    (b"\x1f\x8bnonsense that is no gzip", r"cannot be read \(.*\); copy or download it again"),
+    (b"", r": no interval in the file; write one a line: chromosome, start, end"),
+    (b"# only words\n\n", r": no interval in the file"),
+    (bytes(range(256)), r", line 2: binary data, or text that is not UTF-8; give a BED file, plain or gzip"),
+    (gzip.compress(b"chrI\t1\t2\n" * 99)[:-9], r": the gzip file ends early"),
+    (b"\x1f\x8bnonsense that is no gzip", r": cannot be read \(.*\); copy or download it again"),
 ]
 
 
@@ -83,7 +83,7 @@ BAD_FILES = [
 def test_bad_files_are_refused(tmp_path, data, message):
     path = tmp_path / "file.bed"
     path.write_bytes(data)
-    with pytest.raises(InputError, match=rf"file\.bed: {message}"):
+    with pytest.raises(InputError, match=rf"file\.bed{message}"):
         read_bed(path)
 
 

@@ -74,6 +74,7 @@ def test_tables_become_intervals_and_targets(tmp_path, genome, monkeypatch, bloc
         ("chrom,Start,End,CTCF,DNase", "chrI,100,120,True,False"),
         (",filter_index,Chr_No,Start,End,y_0,y_1", "7,7,0,100,120,1.0,0.0"),  # as HyenaDNA saves it
         ("y_0,y_1,Chr_No,Start,End", "1,0,0,100,120"),
+        ('chr,start,end,"CTCF, K562",DNase', '"chrI",100,120,1,0'),
     ],
 )
 def test_each_form_of_table(tmp_path, genome, header, row):
@@ -81,7 +82,8 @@ def test_each_form_of_table(tmp_path, genome, header, row):
     data = TrackData.open(tmp_path / "data")
     assert data.intervals().rows() == [("chrI", 100, 120, "train")]
     assert data.part("train").labels.tolist() == [[1, 0]]
-    assert facts.names == (["CTCF", "DNase"] if "CTCF" in header else ["y_0", "y_1"])
+    names = {"y_0": ["y_0", "y_1"], "CTCF,": ["CTCF", "DNase"], "CTCF, K562": ["CTCF, K562", "DNase"]}
+    assert facts.names == next(names[key] for key in reversed(names) if key in header)
 
 
 def test_gzip_and_names_change_only_what_they_should(tmp_path, genome):
@@ -212,6 +214,21 @@ BAD_TABLES = [
         "chr1,5,9",
         r"no targets among the columns chr, start, end; name them y_0, y_1",
     ),
+    (
+        "Chr_No,Start,End,y_0,y_0",
+        "0,100,120,1,0",
+        r", line 1: two columns are named 'y_0'; rename or remove one",
+    ),
+    ("Chr_No,Start,End,Start,y_0", "0,100,120,100,1", r", line 1: two columns are named 'Start'; rename or"),
+    (
+        "chr,start,end,a,",
+        "chrI,100,120,1,0,1",
+        r", line 2: 6 columns, and the header has 5; correct or remove the line",
+    ),
+    (HEADER, "0,100,120,1", r", line 3: 4 columns, and the header has 5; correct or remove the line"),
+    (HEADER, "0,100,120,1,0,1", r", line 3: 6 columns, and the header has 5; correct or remove the line"),
+    (HEADER, '0,100,120,"1,0', r", line 3: 4 columns, and the header has 5; correct or remove the line"),
+    (HEADER, "", r", line 3: 1 column, and the header has 5; correct or remove the line"),
     (HEADER, "x,100,120,1,0", r"line 3: Chr_No is x, not a number from 0; correct it"),
     (HEADER, "0,x,120,1,0", r"line 3: Start is x, not a whole number of 0 or more"),
     (HEADER, "0,-5,120,1,0", r"line 3: Start is -5, not a whole number of 0 or more"),
@@ -236,6 +253,21 @@ def test_a_wrong_table_is_refused(tmp_path, genome, header, row, message):
     rows = [ROWS["train"][0], row] if header == HEADER else [row]
     with pytest.raises(InputError, match=r"train_hg19_coords_targets\.csv.*" + message) as caught:
         build_tracks(TrackSettings(**write(tmp_path, {"train": rows}, header)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "line"),
+    [("chr,start,end,caf\u00e9", "chrI,0,9,1", 1), ("chr,start,end,a", "chr\u00c9,0,9,1", 2)],
+)
+@pytest.mark.parametrize("is_gzip", [False, True])
+def test_text_that_is_not_utf8_is_told_by_its_line(tmp_path, genome, header, row, line, is_gzip):
+    path = tmp_path / ("train.csv.gz" if is_gzip else "train.csv")
+    content = f"{header}\n{row}\n".encode("latin-1")
+    path.write_bytes(gzip.compress(content) if is_gzip else content)
+    message = rf"train\.csv.*, line {line}: binary data, or text that is not UTF-8; give a CSV of coordinates"
+    with pytest.raises(InputError, match=message) as caught:
+        build_tracks(TrackSettings([str(path)], tmp_path / "data", tmp_path / "toy.fa"))
     assert "\n" not in str(caught.value)
 
 

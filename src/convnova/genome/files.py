@@ -1,7 +1,7 @@
 """What readers share: numbered lines of text, plain or gzip, and a file's faults in plain words."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO, cast
@@ -37,7 +37,8 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise InputError(f"{path}: the gzip file ends early; copy or download it again") from None
     except Exception as error:
         # Which class a damaged gzip raises depends on the library that reads it (zlib, isal or zlib-ng).
-        raise InputError(f"{path}: cannot be read ({error}); copy or download it again") from error
+        what = str(error).partition("\n")[0]
+        raise InputError(f"{path}: cannot be read ({what}); copy or download it again") from error
 
 
 @contextmanager
@@ -58,7 +59,24 @@ def open_text(path: Path, kind: str) -> Iterator[TextIO]:
         # utf-8-sig drops the byte-order mark that spreadsheets write first.
         opener = gzip.open if is_gzip else open
         with opener(path, "rt", encoding="utf-8-sig") as text:
-            yield cast(TextIO, text)
+            try:
+                yield cast(TextIO, text)
+            except UnicodeDecodeError:
+                with opener(path, "rb") as lines:
+                    line = _undecodable(lines)
+                raise InputError(
+                    f"{path}, line {line}: binary data, or text that is not UTF-8; give {kind}, plain or gzip"
+                ) from None
+
+
+def _undecodable(lines: Iterable[bytes]) -> int:
+    """Return the number of the first line that is not UTF-8: text is decoded many lines at a time."""
+    for number, line in enumerate(lines, start=1):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return number
+    return 1  # the lines end otherwise than by LF
 
 
 def read_bytes(path: Path, kind: str) -> bytes:

@@ -11,6 +11,7 @@ are those of jakublipinski/build-deepsea-training-dataset. We differ: an interva
 and last base, which must come to one chromosome and strand; HyenaDNA takes Start and End by themselves.
 """
 
+import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from convnova.data.splits import SPLITS, Split
-from convnova.data.table import some
+from convnova.data.table import counted, some
 from convnova.data.tracks.folder import Rows
 from convnova.data.tracks.lifting import REASONS, Lifter
 from convnova.errors import InputError
@@ -78,10 +79,13 @@ def read_header(path: Path) -> TargetTable:
     """Return what the columns of a table are.
 
     Raises:
-        InputError: when there are no coordinates or no targets among them.
+        InputError: when there are no coordinates or no targets among them, or two have one name.
     """
     with open_text(path, _KIND) as file:
-        columns = tuple(cell.strip().strip('"') for cell in file.readline().rstrip("\r\n").split(","))
+        columns = tuple(cell.strip() for cell in _cells(file.readline()))
+    repeated = next((name for name in columns if name and columns.count(name) > 1), None)
+    if repeated is not None:
+        raise InputError(f"{path}, line 1: two columns are named {repeated!r}; rename or remove one")
     by_word = {name.lower(): name for name in columns}
     chromosome = next((by_word[word] for word in _CHROMOSOME if word in by_word), None)
     if chromosome is None or not {"start", "end"} <= set(by_word):
@@ -133,6 +137,12 @@ def table_rows(
             notes.append(f"{split}: {counts['lifted']:,} intervals lifted over; left out: {words}")
 
 
+def _cells(line: str) -> list[str]:
+    """Return the cells of a line; a comma between quotation marks is none that separates."""
+    line = line.rstrip("\n")
+    return next(csv.reader([line]), [""]) if '"' in line else line.split(",")
+
+
 def _blocks(table: TargetTable) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield the line of the first row of each block, and its columns."""
     wanted = [table.columns.index(name) for name in table.read]
@@ -140,10 +150,22 @@ def _blocks(table: TargetTable) -> Iterator[tuple[int, pl.DataFrame]]:
         file.readline()
         line = 2
         while lines := list(islice(file, _BLOCK)):
+            _check_widths(table, lines, line)
             text = io.BytesIO("".join(lines).encode())
             frame = pl.read_csv(text, has_header=False, columns=wanted, infer_schema_length=None)
             yield line, frame
             line += len(lines)
+
+
+def _check_widths(table: TargetTable, lines: list[str], line: int) -> None:
+    """Check that lines have as many cells as the header: Polars takes a cell too many without a word."""
+    for number, text in enumerate(lines, start=line):
+        found = len(_cells(text)) if '"' in text else text.count(",") + 1
+        if found != len(table.columns):
+            raise InputError(
+                f"{table.path}, line {number}: {counted(found, 'column')}, and the header has "
+                f"{len(table.columns)}; correct or remove the line"
+            )
 
 
 def _parse(table: TargetTable, frame: pl.DataFrame, line: int) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
