@@ -163,6 +163,40 @@ def test_intervals_that_cannot_be_lifted_are_counted_and_listed(tmp_path, genome
     assert facts.rows == {"train": 1, "validation": 0, "test": 1}
 
 
+@pytest.mark.parametrize(("old", "new"), [("chr1", "1"), ("chr1", "chrI"), ("chr1", "chr_1")])
+def test_a_table_may_call_chromosomes_otherwise_than_the_chain(tmp_path, genome, capsys, old, new):
+    rows = {"train": [f"{new},100,120,1,0", f"{new},390,410,1,1"], "test": [f"{new},5,25,1,1"]}
+    settings = write(tmp_path, rows, "chr,start,end,a,b")
+    facts = build_tracks(TrackSettings(**settings, liftover=chain(tmp_path)))
+    assert facts.rows == {"train": 1, "validation": 0, "test": 1}
+    assert f"chromosomes are called otherwise in old.chain: {new} is {old}\n" in capsys.readouterr().out
+    assert f"train\t{new}\t390\t410\tunmapped" in (tmp_path / "data/left_out.tsv").read_text()
+
+
+def test_names_are_matched_once_for_each_chromosome(tmp_path, genome, monkeypatch):
+    asked = []
+    real = Genome.own_names
+
+    def counting(self, names):
+        asked.append(list(names))
+        return real(self, asked[-1])
+
+    monkeypatch.setattr(Genome, "own_names", counting)
+    lifter = Lifter(chain(tmp_path), genome)
+    for start in range(0, 390, 10):
+        lifter.lift("chr1", start, start + 5)
+    assert asked == [["chrI", "chrIII", "chrII"]]
+
+
+def test_a_table_on_the_genome_says_what_it_calls_otherwise(tmp_path, genome, capsys):
+    build_tracks(TrackSettings(**write(tmp_path)))
+    said = capsys.readouterr().out
+    assert (
+        "chromosomes are called otherwise in the genome: chr1 is chrI, chr2 is chrII, chr3 is chrIII\n"
+        in said
+    )
+
+
 @pytest.mark.parametrize("is_gzip", [False, True])
 def test_a_chain_file_may_be_gzip(tmp_path, genome, is_gzip):
     path = chain(tmp_path)

@@ -7,7 +7,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal
 
 Unknown = Literal["refuse", "leave-out"]
@@ -43,6 +43,20 @@ def match_names(names: Iterable[str], known: Collection[str]) -> dict[str, str] 
     found = match_each(names, known)
     own = {name: other for name, other in found.items() if other is not None}
     return own if len(own) == len(found) else None
+
+
+def renamings(found: Mapping[str, str | None], where: str) -> list[str]:
+    """Return the sentence about chromosomes that have another name somewhere; none where all have the same.
+
+    Args:
+        found: the name there of each name, as `match_each` returns it.
+        where: as the sentence says it, ``the genome``.
+    """
+    words = [f"{name} is {other}" for name, other in found.items() if other not in (None, name)]
+    if not words:
+        return []
+    more = f", ... ({len(words)} in all)" if len(words) > 3 else ""
+    return [f"chromosomes are called otherwise in {where}: {', '.join(words[:3])}{more}"]
 
 
 def similar_name(name: str, known: Collection[str]) -> str | None:

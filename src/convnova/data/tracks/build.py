@@ -29,6 +29,7 @@ from convnova.data.tracks.signals import SignalFile, signals_of
 from convnova.data.tracks.sources import Form, Sources, Track, find_sources
 from convnova.errors import InputError
 from convnova.genome import Genome
+from convnova.genome.names import renamings
 
 T = TypeVar("T")
 
@@ -323,11 +324,7 @@ def _nothing_positive(settings: TrackSettings, n_peaks: int, longest: int) -> In
 
 
 def _renaming(renamed: dict[str, str], unknown: dict[str, int]) -> list[str]:
-    notes = []
-    if renamed:
-        words = ", ".join(f"{name} is {own}" for name, own in list(renamed.items())[:3])
-        more = f", ... ({len(renamed)} in all)" if len(renamed) > 3 else ""
-        notes.append(f"chromosomes are called otherwise in the genome: {words}{more}")
+    notes = renamings(renamed, "the genome")
     if unknown:
         words = ", ".join(f"{name} ({count:,} peaks)" for name, count in unknown.items())
         notes.append(f"left out, as the genome does not have them: {words}")

@@ -31,6 +31,7 @@ from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import SPLIT_WORDS
 from convnova.genome.files import at_place, open_text
+from convnova.genome.names import match_each, renamings
 
 _CHROMOSOME = ("chr_no", "chr", "chrom", "chromosome")
 _NUMBERED = "chr_no"
@@ -114,27 +115,33 @@ def table_rows(
         tables: of each split.
         genome: that the intervals lie on, in the end.
         lifter: to that genome; None where they lie on it already.
-        notes: gets a sentence about each split whose intervals were lifted over.
+        notes: gets a sentence about each split whose intervals were lifted over, and one about chromosomes
+            that the table calls otherwise than the genome, or the chain file.
         left_out: gets a line for each interval that was not, the header first.
 
     Raises:
         InputError: at the first row that is wrong, by its line.
     """
+    known = genome.chromosome_sizes if lifter is None else lifter.sizes
+    found: dict[str, str | None] = {}
     for split in (one for one in SPLITS if one in tables):
         counts: Counter[str] = Counter()
         for line, frame in _blocks(tables[split]):
             intervals, labels = _parse(tables[split], frame, line)
+            own = match_each(intervals["chromosome"].unique(maintain_order=True).to_list(), known)
+            found |= own
             if lifter is not None:
                 intervals, is_kept = _lift(
-                    tables[split].path, line, split, intervals, lifter, counts, left_out
+                    tables[split].path, line, split, intervals, own, lifter, counts, left_out
                 )
                 labels = labels[is_kept]
             else:
-                intervals = _on_genome(tables[split].path, line, intervals, genome)
+                intervals = _on_genome(tables[split].path, line, intervals, own, genome)
             yield Rows(split, labels, intervals=intervals)
         if lifter is not None:
             words = ", ".join(f"{counts[reason]:,} {reason}" for reason in REASONS)
             notes.append(f"{split}: {counts['lifted']:,} intervals lifted over; left out: {words}")
+    notes += renamings(found, "the genome" if lifter is None else lifter.path.name)
 
 
 def _cells(line: str) -> list[str]:
@@ -199,9 +206,10 @@ def _check(
         raise InputError(f"{table.path}, line {line + row}: {name} is {value}, not {wanted}; correct it")
 
 
-def _on_genome(path: Path, line: int, intervals: pl.DataFrame, genome: Genome) -> pl.DataFrame:
+def _on_genome(
+    path: Path, line: int, intervals: pl.DataFrame, own: dict[str, str | None], genome: Genome
+) -> pl.DataFrame:
     """Return intervals with the names of the genome, on which they lie."""
-    own = genome.own_names(intervals["chromosome"].unique(maintain_order=True).to_list())
     named = intervals["chromosome"].replace_strict({name: found or name for name, found in own.items()})
     sizes = named.replace_strict(genome.chromosome_sizes, default=-1, return_dtype=pl.Int64)
     if (is_wrong := intervals["end"] > sizes).any():
@@ -219,6 +227,7 @@ def _lift(
     line: int,
     split: Split,
     intervals: pl.DataFrame,
+    own: dict[str, str | None],
     lifter: Lifter,
     counts: Counter[str],
     left_out: list[str],
@@ -227,7 +236,7 @@ def _lift(
     lifted, is_kept = [], np.zeros(len(intervals), dtype=bool)
     for row, (chromosome, start, end) in enumerate(intervals.iter_rows()):
         with at_place(f"{path}, line {line + row}"):
-            place = lifter.lift(chromosome, start, end)
+            place = lifter.lift(own[chromosome] or chromosome, start, end)
         if isinstance(place, str):
             counts[place] += 1
             if not left_out:

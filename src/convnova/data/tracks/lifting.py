@@ -26,13 +26,15 @@ class Lifter:
             ) from None
         if not path.exists():
             raise InputError(f"{path}: no such chain file; for hg19 to hg38 it is at {_CHAINS}")
-        self.path, self.sizes = path, _check_chain(path, genome)
-        self.genome = genome
+        self.path = path
+        self.sizes, self.own_names = _check_chain(path, genome)
         with reading(path, "a chain file"):
             self.chain: Any = ChainFile(str(path), one_based=False)
 
     def lift(self, chromosome: str, start: int, end: int) -> tuple[str, int, int] | str:
         """Return where an interval, 0-based and half-open, lies now, or the reason why it lies nowhere.
+
+        The chromosome is called as in `sizes`, and in what comes back as in the genome.
 
         Raises:
             InputError: when it does not lie on the assembly that the chain begins with.
@@ -51,19 +53,19 @@ class Lifter:
         if (first, strand) != (last, other_strand):
             return "split"
         low, high = min(low, high), max(low, high)
-        own = self.genome.own_names([first])[first]
-        if own is None:
+        if (own := self.own_names[first]) is None:
             return "unmapped"  # on a contig that the genome's file does not have
         return (own, low, high + 1) if high + 1 - low == end - start else "length changed"
 
 
-def _check_chain(path: Path, genome: Genome) -> dict[str, int]:
-    """Return the sizes of the chromosomes that the chains begin with.
+def _check_chain(path: Path, genome: Genome) -> tuple[dict[str, int], dict[str, str | None]]:
+    """Return the sizes of the chromosomes that the chains begin with, and what the genome calls the others.
 
     Raises:
         InputError: when the file has no chain, or one leads to a chromosome of another size.
     """
-    sizes = {}
+    sizes: dict[str, int] = {}
+    ends: dict[tuple[str, int], int] = {}  # the first line that leads to a chromosome of this size
     for number, line in read_lines(path, "a chain file"):
         if not line.startswith("chain"):
             continue
@@ -71,13 +73,15 @@ def _check_chain(path: Path, genome: Genome) -> dict[str, int]:
         if len(cells) < 12:
             raise InputError(f"{path}, line {number}: a chain has 12 columns or more; this has {len(cells)}")
         sizes[cells[2]] = parse_int(cells[3], "size")
-        name, size = cells[7], parse_int(cells[8], "size")
-        own = genome.own_names([name])[name]
+        ends.setdefault((cells[7], parse_int(cells[8], "size")), number)
+    if not sizes:
+        raise InputError(f"{path}: no chain in the file; give a chain file of UCSC, plain or gzip")
+    own_names = genome.own_names(name for name, _ in ends)
+    for (name, size), number in ends.items():
+        own = own_names[name]
         if own is not None and genome.chromosome_sizes[own] != size:
             raise InputError(
                 f"{path}, line {number}: it leads to a {name} of {size} bp, and in {genome.path.name} it has "
                 f"{genome.chromosome_sizes[own]}; give the chain file to the assembly of the genome"
             )
-    if not sizes:
-        raise InputError(f"{path}: no chain in the file; give a chain file of UCSC, plain or gzip")
-    return sizes
+    return sizes, own_names
