@@ -86,6 +86,22 @@ def test_each_form_of_table(tmp_path, genome, header, row):
     assert facts.names == next(names[key] for key in reversed(names) if key in header)
 
 
+@pytest.mark.parametrize(
+    ("widths", "bin_bp", "note"),
+    [
+        ([20, 20, 20], 20, None),
+        ([200, 100, 100], 100, "intervals have 100 to 200 bp, most often 100 bp: predict makes bins of that"),
+        ([30, 20, 10], 10, "intervals have 10 to 30 bp, most often 10 bp: predict makes bins of that"),
+    ],
+)
+def test_a_bin_is_as_wide_as_the_intervals(tmp_path, genome, capsys, widths, bin_bp, note):
+    rows = [f"chrI,{200 * place},{200 * place + width},1,0" for place, width in enumerate(widths)]
+    build_tracks(TrackSettings(**write(tmp_path, {"train": rows}, "chr,start,end,a,b"), window_bp=40))
+    assert TrackData.open(tmp_path / "data").facts.settings["bin_bp"] == bin_bp
+    said = capsys.readouterr().out
+    assert note in said if note else "intervals have" not in said
+
+
 def test_gzip_and_names_change_only_what_they_should(tmp_path, genome):
     settings = write(tmp_path)
     for path in settings["tracks"]:

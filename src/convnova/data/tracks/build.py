@@ -221,9 +221,9 @@ def _plan_coordinates(sources: Sources, settings: TrackSettings, genome: Genome,
     names, groups, notes = _named(list(first.targets), settings.names)
     lifter = None if settings.liftover is None else Lifter(settings.liftover, genome)
     left_out: list[str] = []
-    rows = table_rows(tables, genome, lifter, notes, left_out)
     tracks = [Track(name, first.path, group) for name, group in zip(names, groups, strict=True)]
     facts = _facts("peaks", tracks, settings, genome, notes)
+    rows = table_rows(tables, genome, lifter, facts, left_out)
     return Plan(facts, iter(_progress(rows, "reading tables", console)), left_out)
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from convnova.data.splits import SPLITS, Split
 from convnova.data.table import counted, some
-from convnova.data.tracks.folder import Rows
+from convnova.data.tracks.folder import Rows, TrackFacts
 from convnova.data.tracks.lifting import REASONS, Lifter
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
@@ -106,7 +106,7 @@ def table_rows(
     tables: Mapping[Split, TargetTable],
     genome: Genome,
     lifter: Lifter | None,
-    notes: list[str],
+    facts: TrackFacts,
     left_out: list[str],
 ) -> Iterator[Rows]:
     """Yield the rows of the tables, train first.
@@ -115,8 +115,8 @@ def table_rows(
         tables: of each split.
         genome: that the intervals lie on, in the end.
         lifter: to that genome; None where they lie on it already.
-        notes: gets a sentence about each split whose intervals were lifted over, and one about chromosomes
-            that the table calls otherwise than the genome, or the chain file.
+        facts: gets bin_bp among its settings, and notes: about each split whose intervals were lifted over,
+            chromosomes that the table calls otherwise than the genome or the chain file, and other widths.
         left_out: gets a line for each interval that was not, the header first.
 
     Raises:
@@ -124,6 +124,7 @@ def table_rows(
     """
     known = genome.chromosome_sizes if lifter is None else lifter.sizes
     found: dict[str, str | None] = {}
+    widths: Counter[int] = Counter()
     for split in (one for one in SPLITS if one in tables):
         counts: Counter[str] = Counter()
         for line, frame in _blocks(tables[split]):
@@ -137,11 +138,17 @@ def table_rows(
                 labels = labels[is_kept]
             else:
                 intervals = _on_genome(tables[split].path, line, intervals, own, genome)
+            widths.update((intervals["end"] - intervals["start"]).to_list())
             yield Rows(split, labels, intervals=intervals)
         if lifter is not None:
             words = ", ".join(f"{counts[reason]:,} {reason}" for reason in REASONS)
-            notes.append(f"{split}: {counts['lifted']:,} intervals lifted over; left out: {words}")
-    notes += renamings(found, "the genome" if lifter is None else lifter.path.name)
+            facts.notes.append(f"{split}: {counts['lifted']:,} intervals lifted over; left out: {words}")
+    facts.notes.extend(renamings(found, "the genome" if lifter is None else lifter.path.name))
+    if widths:
+        facts.settings["bin_bp"] = common = min(widths, key=lambda width: (-widths[width], width))
+        if len(widths) > 1:
+            words = f"intervals have {min(widths)} to {max(widths)} bp, most often {common} bp"
+            facts.notes.append(f"{words}: predict makes bins of that")
 
 
 def _cells(line: str) -> list[str]:

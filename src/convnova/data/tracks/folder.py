@@ -100,7 +100,7 @@ def write_folder(
     Args:
         output: folder; must be new or empty.
         blocks: rows, of which one block at a time is in memory.
-        facts: all but rows and totals, which are counted; its notes may grow while blocks are read.
+        facts: all but rows and totals, which are counted; notes and settings may grow while blocks are read.
         left_out: lines about intervals left out, which may come while blocks are read.
 
     Raises:

@@ -20,7 +20,7 @@ class TrackSettings:
     genome: Path | None = None
     """FASTA that the tracks lie on; DeepSEA's files bring their sequences along."""
     bin_bp: int = 200
-    """Length of a bin: the stretch that a label is about."""
+    """Length of a bin: the stretch that a label is about; of CSV tables, the width of their intervals."""
     window_bp: int = 1000
     """Length of the sequence that a model reads around the centre of a bin."""
     overlap: Literal["share", "any", "summit"] = "share"
