@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from convnova.data.splits import SPLITS, Split
 from convnova.data.tracks.folder import CODES_NAME, INTERVALS_NAME, TARGETS_NAME, TrackFacts, read_facts
 from convnova.data.tracks.grid import window_starts
+from convnova.data.tracks.overlap import shared_windows
 from convnova.errors import InputError
 from convnova.genome import Genome
 from convnova.genome.files import at_place
@@ -72,7 +73,8 @@ class TrackData:
             window_bp: length around the centre of each interval; default that of the folder.
 
         Raises:
-            InputError: when it is no data set, the genome is another one, or stored sequences are shorter.
+            InputError: when it is no data set, the genome is another one, stored sequences are shorter, or
+                windows longer than those it was built for reach into another part.
         """
         folder = Path(folder)
         facts = read_facts(folder)
@@ -96,7 +98,22 @@ class TrackData:
                 f"{folder}: made from {Path(facts.genome['path']).name}, and {opened.path} has other bases "
                 "or soft-masking; give the genome that it was made from"
             )
-        return cls(folder, facts, opened, window_bp)
+        data = cls(folder, facts, opened, window_bp)
+        if window_bp > facts.window_bp:
+            data._check_reach()
+        return data
+
+    def _check_reach(self) -> None:
+        """Check that no window overlaps one of another part."""
+        splits = np.repeat(range(len(SPLITS)), [self.facts.rows[split] for split in SPLITS])
+        shared = shared_windows(self._chromosomes, self._starts, splits, self.window_bp)
+        if shared:
+            (first, second), count = next(iter(shared.items()))
+            raise InputError(
+                f"{self.folder}: in windows of {self.window_bp} bp, {count:,} of {second} overlap some of "
+                f"{first}, and it was built for {self.facts.window_bp} bp; build it again with window_bp "
+                f"{self.window_bp}, or lower it"
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TrackData, (self.folder, self.facts, self.genome, self.window_bp)
