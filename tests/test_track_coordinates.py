@@ -106,7 +106,7 @@ def test_gzip_and_names_change_only_what_they_should(tmp_path, genome):
     settings = write(tmp_path)
     for path in settings["tracks"]:
         Path(f"{path}.gz").write_bytes(gzip.compress(Path(path).read_bytes()))
-    settings["tracks"] = [f"{path}.gz" for path in settings["tracks"]]
+    settings |= {"tracks": [f"{path}.gz" for path in settings["tracks"]], "window_bp": 20}
     (tmp_path / "names.txt").write_text("CTCF\nDNase\n")
     assert build_tracks(TrackSettings(**settings, names=tmp_path / "names.txt")).names == ["CTCF", "DNase"]
 
@@ -182,7 +182,7 @@ def test_intervals_that_cannot_be_lifted_are_counted_and_listed(tmp_path, genome
 @pytest.mark.parametrize(("old", "new"), [("chr1", "1"), ("chr1", "chrI"), ("chr1", "chr_1")])
 def test_a_table_may_call_chromosomes_otherwise_than_the_chain(tmp_path, genome, capsys, old, new):
     rows = {"train": [f"{new},100,120,1,0", f"{new},390,410,1,1"], "test": [f"{new},5,25,1,1"]}
-    settings = write(tmp_path, rows, "chr,start,end,a,b")
+    settings = write(tmp_path, rows, "chr,start,end,a,b") | {"window_bp": 20}
     facts = build_tracks(TrackSettings(**settings, liftover=chain(tmp_path)))
     assert facts.rows == {"train": 1, "validation": 0, "test": 1}
     assert f"chromosomes are called otherwise in old.chain: {new} is {old}\n" in capsys.readouterr().out
@@ -205,7 +205,7 @@ def test_names_are_matched_once_for_each_chromosome(tmp_path, genome, monkeypatc
 
 
 def test_a_table_on_the_genome_says_what_it_calls_otherwise(tmp_path, genome, capsys):
-    build_tracks(TrackSettings(**write(tmp_path)))
+    build_tracks(TrackSettings(**write(tmp_path), window_bp=20))
     said = capsys.readouterr().out
     assert (
         "chromosomes are called otherwise in the genome: chr1 is chrI, chr2 is chrII, chr3 is chrIII\n"

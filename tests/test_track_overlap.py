@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
+from test_track_coordinates import write
 from tiny_tracks import tiny, write_bed, write_genome
 
 from convnova.data.splits import SPLITS
 from convnova.data.tracks.build import build_tracks
 from convnova.data.tracks.data import TrackData
 from convnova.data.tracks.overlap import shared_windows
+from convnova.data.tracks.settings import TrackSettings
 from convnova.errors import InputError
+
+HEADER = "chr,start,end,a"
 
 
 @pytest.mark.parametrize("window_bp", [1, 7, 50])
@@ -64,3 +68,57 @@ def test_longer_windows_are_read_where_parts_share_no_chromosome(tmp_path):
     write_genome(tmp_path)
     build_tracks(tiny(tmp_path, write_bed(tmp_path / "a.bed", "chrI 0 20", "chrII 0 20", "chrIII 0 20")))
     assert len(TrackData.open(tmp_path / "data", window_bp=900).part("test")[0][0]) == 900
+
+
+def tables(folder, train, validation, test):
+    write_genome(folder)
+    rows = {"train": train, "val": validation, "test": test}
+    return write(folder, {name: [f"{row},1" for row in made] for name, made in rows.items()}, HEADER)
+
+
+LEAKS = {
+    "the same": (["chrI,100,120"], ["chrII,100,120"], ["chrI,100,120", "chrI,500,520"], 20, "train", 1),
+    "windows": (["chrI,100,120"], ["chrII,100,120"], ["chrI,139,159"], 40, "train", 1),
+    "validation": (
+        ["chrI,100,120"],
+        ["chrIII,100,120"],
+        ["chrIII,90,110", "chrIII,99,119"],
+        20,
+        "validation",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test", "window_bp", "name", "count"), LEAKS.values(), ids=LEAKS
+)
+def test_a_table_of_test_that_overlaps_another_is_refused(
+    tmp_path, capsys, train, validation, test, window_bp, name, count
+):
+    settings = tables(tmp_path, train, validation, test) | {"window_bp": window_bp}
+    message = (
+        rf"{count} of {len(test)} windows of test \({window_bp} bp\) overlap some of {name}; split by chromo"
+    )
+    with pytest.raises(InputError, match=message) as caught:
+        build_tracks(TrackSettings(**settings))
+    assert "\n" not in str(caught.value)
+    assert not settings["output"].exists()
+    facts = build_tracks(TrackSettings(**settings, on_leakage="state"))
+    assert facts.rows["test"] == len(test)
+    said = f"look: {count} of {len(test)} windows of test ({window_bp} bp) overlap some of {name}"
+    assert said in capsys.readouterr().out
+    assert said in facts.notes
+
+
+def test_windows_of_train_in_validation_are_stated(tmp_path, capsys):
+    settings = tables(tmp_path, ["chrI,100,120"], ["chrI,100,120", "chrI,160,180"], ["chrII,0,20"])
+    build_tracks(TrackSettings(**settings, window_bp=40))
+    said = capsys.readouterr().out
+    assert "look: 1 of 2 windows of validation (40 bp) overlap some of train\n" in said
+
+
+def test_tables_that_are_split_by_chromosome_say_nothing(tmp_path, capsys):
+    settings = tables(tmp_path, ["chrI,100,120"], ["chrII,100,120"], ["chrIII,100,120"])
+    build_tracks(TrackSettings(**settings, window_bp=400))
+    assert "look" not in capsys.readouterr().out

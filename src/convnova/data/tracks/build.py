@@ -41,7 +41,7 @@ _SETTINGS: dict[Form, set[str]] = {
     "peaks": _ALWAYS | _GRID | {"overlap", "overlap_share", "negatives", "min_peaks", "seed"},
     "signal": _ALWAYS | _GRID | {"log1p"},
     "deepsea": _ALWAYS | {"names"},
-    "coordinates": _ALWAYS | {"genome", "cache", "window_bp", "names", "liftover"},
+    "coordinates": _ALWAYS | {"genome", "cache", "window_bp", "names", "liftover", "on_leakage"},
 }
 """What has a meaning for each form of source."""
 

@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 from convnova.data.splits import SPLITS, Split
 from convnova.data.table import counted, some
 from convnova.data.tracks.folder import Rows, TrackFacts
+from convnova.data.tracks.grid import window_starts
 from convnova.data.tracks.lifting import REASONS, Lifter
+from convnova.data.tracks.overlap import shared_windows
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import SPLIT_WORDS
@@ -116,15 +118,17 @@ def table_rows(
         genome: that the intervals lie on, in the end.
         lifter: to that genome; None where they lie on it already.
         facts: gets bin_bp among its settings, and notes: about each split whose intervals were lifted over,
-            chromosomes that the table calls otherwise than the genome or the chain file, and other widths.
+            chromosomes that the table calls otherwise than the genome or the chain file, other widths, and
+            windows that parts share.
         left_out: gets a line for each interval that was not, the header first.
 
     Raises:
-        InputError: at the first row that is wrong, by its line.
+        InputError: at the first row that is wrong, by its line; or where windows of test overlap those of
+            another part, and that is an error.
     """
     known = genome.chromosome_sizes if lifter is None else lifter.sizes
     found: dict[str, str | None] = {}
-    widths: Counter[int] = Counter()
+    placed: list[pl.DataFrame] = []
     for split in (one for one in SPLITS if one in tables):
         counts: Counter[str] = Counter()
         for line, frame in _blocks(tables[split]):
@@ -138,17 +142,42 @@ def table_rows(
                 labels = labels[is_kept]
             else:
                 intervals = _on_genome(tables[split].path, line, intervals, own, genome)
-            widths.update((intervals["end"] - intervals["start"]).to_list())
+            placed.append(intervals.with_columns(split=pl.lit(SPLITS.index(split))))
             yield Rows(split, labels, intervals=intervals)
         if lifter is not None:
             words = ", ".join(f"{counts[reason]:,} {reason}" for reason in REASONS)
             facts.notes.append(f"{split}: {counts['lifted']:,} intervals lifted over; left out: {words}")
     facts.notes.extend(renamings(found, "the genome" if lifter is None else lifter.path.name))
-    if widths:
-        facts.settings["bin_bp"] = common = min(widths, key=lambda width: (-widths[width], width))
-        if len(widths) > 1:
-            words = f"intervals have {min(widths)} to {max(widths)} bp, most often {common} bp"
-            facts.notes.append(f"{words}: predict makes bins of that")
+    if sum(map(len, placed)):
+        intervals = pl.concat(placed)
+        _settle_width((intervals["end"] - intervals["start"]).to_numpy(), facts)
+        _settle_leakage(intervals, genome, facts)
+
+
+def _settle_width(width: NDArray[np.int64], facts: TrackFacts) -> None:
+    """Set bin_bp, and note where it is not the width of every interval."""
+    widths, counts = np.unique(width, return_counts=True)
+    facts.settings["bin_bp"] = common = int(widths[counts.argmax()])
+    if len(widths) > 1:
+        words = f"intervals have {widths[0]} to {widths[-1]} bp, most often {common} bp"
+        facts.notes.append(f"{words}: predict makes bins of that")
+
+
+def _settle_leakage(intervals: pl.DataFrame, genome: Genome, facts: TrackFacts) -> None:
+    """Refuse windows of test that overlap those of another part, or note them, as those of validation."""
+    number = {name: genome.index_of(name) for name in intervals["chromosome"].unique()}
+    chromosomes = intervals["chromosome"].replace_strict(number).to_numpy()
+    start, end, splits = (intervals[name].to_numpy() for name in ("start", "end", "split"))
+    starts = window_starts(start, end - start, facts.window_bp)
+    for (first, second), count in shared_windows(chromosomes, starts, splits, facts.window_bp).items():
+        total = int((splits == SPLITS.index(second)).sum())
+        words = f"{count:,} of {total:,} windows of {second} ({facts.window_bp} bp) overlap some of {first}"
+        if second == "test" and facts.settings["on_leakage"] == "error":
+            raise InputError(
+                f"{words}; split by chromosome, lower window_bp, or set on_leakage to state where a suite is "
+                "published that way"
+            )
+        facts.notes.append(f"look: {words}")
 
 
 def _cells(line: str) -> list[str]:

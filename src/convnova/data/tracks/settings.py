@@ -43,6 +43,9 @@ class TrackSettings:
     """Tracks with fewer peaks are listed and left out."""
     unknown_chromosomes: Literal["refuse", "leave-out"] = "refuse"
     """What to do with a chromosome that the genome does not have, under any of its names."""
+    on_leakage: Literal["error", "state"] = "error"
+    """What to do when windows of test overlap those of another part, in CSV tables: an error, or only count
+    them, where a suite is published that way."""
     log1p: bool = False
     """Whether signals are stored as log(1 + x)."""
     names: Path | None = None
