@@ -12,9 +12,10 @@ from tiny_tracks import SIZES, random_peaks, tiny, write_bed, write_genome
 from convnova.data.tracks import build
 from convnova.data.tracks.build import build_tracks, choose_bins, labels_of
 from convnova.data.tracks.data import TrackData
-from convnova.data.tracks.grid import NOT_USED, BinGrid, usable_bins
+from convnova.data.tracks.grid import BinGrid
 from convnova.data.tracks.peaks import positive_bins, read_peaks
 from convnova.data.tracks.settings import TrackSettings
+from convnova.data.tracks.usable import NOT_USED, usable_bins
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 
@@ -140,6 +141,18 @@ def test_bins_are_split_by_chromosome_and_excluded_regions_are_left_out(tmp_path
     assert "62 of 211 bins touch a region of" in usable.notes[1]
 
 
+def test_excluded_regions_follow_the_names_of_the_genome(tmp_path, genome):
+    rows = ["chr1 95 101", "chrEBV 5 900", "chrEBV 7 9", "chr2 0 600"]
+    excluded = write_bed(tmp_path / "black.bed", *rows)
+    settings = tiny(tmp_path, "x", excluded=excluded, unknown_chromosomes="leave-out")
+    usable = usable_bins(BinGrid.of(genome, 10), genome, settings)
+    assert np.flatnonzero(usable.split == NOT_USED).tolist() == [9, 10, *range(101, 161)]
+    assert usable.notes[1:3] == (
+        "black.bed: chromosomes are called otherwise in the genome: chr1 is chrI, chr2 is chrII",
+        "black.bed: left out, as the genome does not have them: chrEBV (2 regions)",
+    )
+
+
 def test_a_window_stays_out_of_another_split_of_its_chromosome(tmp_path):
     (tmp_path / "toy.fa").write_text(f">chr1\n{'ACGT' * 500}\n")
     genome = Genome.open(tmp_path / "toy.fa")
@@ -238,6 +251,14 @@ def test_unknown_chromosomes_can_be_left_out(tmp_path, genome, capsys):
     facts = build_tracks(tiny(tmp_path, path, unknown_chromosomes="leave-out"))
     assert facts.rows == {"train": 2, "validation": 0, "test": 2}
     assert "left out, as the genome does not have them: chrEBV (2 peaks)" in capsys.readouterr().out
+
+
+def test_unknown_chromosomes_of_signals_can_be_left_out(tmp_path, genome, capsys):
+    path = write_bigwig(
+        tmp_path / "s.bw", [("chrEBV", 0, 10, 1.0), ("chrI", 0, 10, 1.0)], SIZES | {"chrEBV": 99}
+    )
+    build_tracks(tiny(tmp_path, path, unknown_chromosomes="leave-out"))
+    assert "left out, as the genome does not have them: chrEBV (1 file)" in capsys.readouterr().out
 
 
 def write_bigwig(path, values, sizes=SIZES):

@@ -31,7 +31,8 @@ BAD_PEAKS = [
     ("chr1 5 1011", r"x\.bed, line 3: chromosome 'chr1' is not in toy\.fa.*; did you mean 'chrI'\?"),
     (
         "chrIV 5 9",
-        r"x\.bed, line 3: chromosome 'chrIV' is not in toy\.fa, which has chrI, chrII, chrIII",
+        r"x\.bed, line 3: chromosome 'chrIV' is not in toy\.fa, which has chrI, chrII, chrIII; use one of "
+        r"these names; or leave out what lies elsewhere, with unknown_chromosomes leave-out",
     ),
     ("chrI 9 5", r"x\.bed, line 3: start 9 is not before end 5"),
     ("chrI -1 5", r"x\.bed, line 3: start -1 is before the first base"),
@@ -94,6 +95,23 @@ def test_names_of_files_are_names_of_tracks(tmp_path):
     refused(tiny(tmp_path, tmp_path / "f"), r"\.bed: the file name leaves no name for the track")
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            "chrIV 5 9",
+            r", line 2: chromosome 'chrIV' is not in toy\.fa, .*; or leave out what lies elsewhere, with",
+        ),
+        ("chrI 5 1011", r", line 2: end 1011 is past the end of chrI \(1010 bp\); shorten the interval"),
+        (None, r": no region in the file; write one a line: chromosome, start, end"),
+    ],
+)
+def test_a_wrong_region_to_leave_out_is_refused(tmp_path, row, message):
+    path = write_bed(tmp_path / "x.bed", "chrI 100 140")
+    excluded = write_bed(tmp_path / "black.bed", *(["chrI 0 9", row] if row else []))
+    refused(tiny(tmp_path, path, excluded=excluded), r"black\.bed" + message)
+
+
 NOTHING = [
     (
         {},
@@ -123,7 +141,8 @@ def test_a_bigwig_of_another_assembly_is_refused(tmp_path):
         r"s\.bw: chrI has 1011 bp, and 1010 in toy\.fa; give signals and",
     )
     write_bigwig(path, [("chrQ", 0, 10, 1.0)], {"chrQ": 100})
-    refused(tiny(tmp_path, path), r"s\.bw: chromosome 'chrQ' is not in toy\.fa")
+    message = r"s\.bw: chromosome 'chrQ' is not in toy\.fa, .*; or leave out what lies elsewhere, with unkn"
+    refused(tiny(tmp_path, path), message)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from convnova.genome.annotation import Gene, Transcript
 from convnova.genome.files import at_place
 from convnova.genome.genome import Genome
 from convnova.genome.interval import Interval
-from convnova.genome.names import Unknown, match_each, match_names
+from convnova.genome.names import LEAVE_OUT, Unknown, match_each, match_names
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ LONGEST_SLIP_BP = 2
 MOST_TRANS_SPLICED = 0.05
 """Share of the transcripts that may lie on two strands or chromosomes and are left out; more is an error."""
 
-LEAVE_OUT = "; or leave out what lies elsewhere, with unknown_chromosomes leave-out"
 
 _start = attrgetter("start")
 

@@ -12,6 +12,8 @@ from typing import Literal
 
 Unknown = Literal["refuse", "leave-out"]
 """What to do with chromosomes that a genome does not have, under any of their names."""
+LEAVE_OUT = "; or leave out what lies elsewhere, with unknown_chromosomes leave-out"
+"""Said after the error of one of these."""
 
 _PREFIX = re.compile("^chr_?", re.IGNORECASE)
 _MITOCHONDRION = ("m", "mt", "mito")

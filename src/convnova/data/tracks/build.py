@@ -3,6 +3,7 @@
 b bins, T tracks.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,13 +21,14 @@ from convnova.data.table import counted, some
 from convnova.data.tracks.coordinates import TargetTable, read_header, split_of, table_rows
 from convnova.data.tracks.deepsea import MatFile, mat_rows, open_mat
 from convnova.data.tracks.folder import Rows, TrackFacts, check_new, describe_genome, write_folder
-from convnova.data.tracks.grid import NOT_USED, BinGrid, usable_bins
+from convnova.data.tracks.grid import BinGrid
 from convnova.data.tracks.lifting import Lifter
 from convnova.data.tracks.names import deepsea_groups, read_names
 from convnova.data.tracks.peaks import positive_bins, read_peaks
 from convnova.data.tracks.settings import TrackSettings
 from convnova.data.tracks.signals import SignalFile, signals_of
 from convnova.data.tracks.sources import Form, Sources, Track, find_sources
+from convnova.data.tracks.usable import NOT_USED, unknown_note, usable_bins
 from convnova.errors import InputError
 from convnova.genome import Genome
 from convnova.genome.names import renamings
@@ -122,7 +124,7 @@ def _plan_peaks(sources: Sources, settings: TrackSettings, genome: Genome, conso
     usable = usable_bins(grid, genome, settings)
     hits = [bins[usable.split[bins] != NOT_USED] for bins in hits]
     is_empty = [not len(bins) for bins in hits]
-    notes = _renaming(renamed, unknown) + list(usable.notes)
+    notes = renamings(renamed, "the genome") + unknown_note(unknown, "peak") + list(usable.notes)
     if few := list(left_out):
         notes.append(
             f"{counted(len(few), 'track')} left out, with fewer than {settings.min_peaks} peaks: {some(few)}"
@@ -192,7 +194,8 @@ def _plan_signals(sources: Sources, settings: TrackSettings, genome: Genome, con
     files = [SignalFile(one.path, genome, settings) for one in _progress(sources.tracks, "opening", console)]
     grid = BinGrid.of(genome, settings.bin_bp)
     usable = usable_bins(grid, genome, settings)
-    notes = _renaming({name: found for file in files for name, found in file.renamed.items()}, {})
+    notes = renamings({name: found for file in files for name, found in file.renamed.items()}, "the genome")
+    notes += unknown_note(Counter(name for file in files for name in file.unknown), "file")
     notes += [
         *usable.notes,
         f"a signal is the mean over a bin of {settings.bin_bp} bp, 0 where a file has none",
@@ -321,14 +324,6 @@ def _nothing_positive(settings: TrackSettings, n_peaks: int, longest: int) -> In
         f"no bin is left: {n_peaks:,} peaks make no bin positive where {_rule(settings)}, outside of what is "
         "excluded; change overlap, bin_bp or excluded"
     )
-
-
-def _renaming(renamed: dict[str, str], unknown: dict[str, int]) -> list[str]:
-    notes = renamings(renamed, "the genome")
-    if unknown:
-        words = ", ".join(f"{name} ({count:,} peaks)" for name, count in unknown.items())
-        notes.append(f"left out, as the genome does not have them: {words}")
-    return notes
 
 
 def _progress(items: Iterable[T], what: str, console: Console) -> Iterable[T]:

@@ -27,6 +27,7 @@ from convnova.errors import InputError
 from convnova.genome import Genome, Interval, read_bed
 from convnova.genome.bed import bed_columns
 from convnova.genome.files import at_place, read_bytes, read_lines
+from convnova.genome.names import LEAVE_OUT
 
 _COLUMNS = ("chromosome", "start", "end")
 _NARROW_PEAK_COLUMNS = 10
@@ -148,5 +149,7 @@ def _parse(text: bytes) -> pl.DataFrame | None:
 def _check_row(path: Path, row: int, interval: Interval, genome: Genome) -> None:
     """Raise what is wrong with one peak, by its line."""
     lines = (number for number, line in read_lines(path, "a BED file") if bed_columns(line))
-    with at_place(f"{path}, line {next(islice(lines, row, None))}"):
+    place = f"{path}, line {next(islice(lines, row, None))}"
+    hint = "" if interval.chromosome in genome.chromosome_sizes else LEAVE_OUT
+    with at_place(place, hint):
         genome.check_inside(interval)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from convnova.errors import InputError
+from convnova.genome.names import Unknown
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class TrackSettings:
     """Chromosomes to test on."""
     min_peaks: int = 1
     """Tracks with fewer peaks are listed and left out."""
-    unknown_chromosomes: Literal["refuse", "leave-out"] = "refuse"
+    unknown_chromosomes: Unknown = "refuse"
     """What to do with a chromosome that the genome does not have, under any of its names."""
     on_leakage: Literal["error", "state"] = "error"
     """What to do when windows of test overlap those of another part, in CSV tables: an error, or only count

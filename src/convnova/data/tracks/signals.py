@@ -16,6 +16,7 @@ from convnova.errors import InputError
 from convnova.genome import Genome
 from convnova.genome.bigwig import bigwig_library
 from convnova.genome.files import at_place, reading
+from convnova.genome.names import LEAVE_OUT
 
 LARGEST = float(np.finfo(np.float16).max)
 
@@ -32,9 +33,10 @@ class SignalFile:
         self.names = {genome.index_of(found): name for name, found in own.items() if found is not None}
         """What the file calls the chromosomes of the genome, by their number."""
         self.renamed = {name: found for name, found in own.items() if found not in (None, name)}
+        self.unknown = [name for name, found in own.items() if found is None]
         for name, found in own.items():
             if found is None and settings.unknown_chromosomes == "refuse":
-                with at_place(str(path)):
+                with at_place(str(path), LEAVE_OUT):
                     genome.index_of(name)
             if found is not None and (size := genome.chromosome_sizes[found]) != chromosomes[name]:
                 raise InputError(
