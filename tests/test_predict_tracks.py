@@ -2,6 +2,7 @@
 
 import io
 import re
+import tracemalloc
 
 import numpy as np
 import polars as pl
@@ -214,6 +215,26 @@ def test_bins_are_side_by_side_and_the_last_is_cut(most):
     rows = [(one.chromosome, *pair) for one in blocks for pair in zip(one.starts, one.ends, strict=True)]
     assert rows == [("a", 3, 7), ("a", 7, 11), ("a", 11, 14), ("b", 0, 4), ("b", 4, 8)]
     assert max(len(one.starts) for one in blocks) <= most
+
+
+def test_waiting_predictions_take_no_memory_for_each_bin(folder):
+    regions, kept = [Interval("chrI", 0, 10**6)], 1000
+    with (folder / "waiting").open("w+b") as file:
+        waiting = module._Waiting(file, regions, 1, kept)
+        tracemalloc.start()
+        for bins in waiting.bins():
+            values = np.stack([bins.starts, -bins.starts], axis=1).astype(np.float32)
+            waiting.add(values)
+        del bins, values
+        grown = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert grown < 20_000  # bytes, of 10^6 bins
+        for number, sign in enumerate((1, -1)):
+            blocks = list(waiting.track(number))
+            assert len(blocks) == 1000
+            starts = np.concatenate([bins.starts for bins, _ in blocks])
+            assert np.array_equal(starts, np.arange(10**6))
+            assert np.array_equal(np.concatenate([values for _, values in blocks]), sign * starts)
 
 
 def run_command(folder, *flags):

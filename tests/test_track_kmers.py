@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -93,6 +95,35 @@ def test_no_more_windows_than_fit_into_memory_are_read(monkeypatch):
     assert {one.windows for one in made} == {50}
     assert np.array_equal(made[0].weights, made[1].weights)
     assert not np.array_equal(made[0].weights, made[2].weights)
+
+
+@pytest.mark.parametrize("bases", [1, 60 * 7, 2**23])
+def test_blocks_of_bases_change_nothing(monkeypatch, bases):
+    train, validation = part(300, 0), part(80, 1)
+    whole = fit_kmer_regression("multi_label_classification", train, validation, 0)
+    monkeypatch.setattr(track_kmers, "_BLOCK_BASES", bases)
+    made = fit_kmer_regression("multi_label_classification", train, validation, 0)
+    np.testing.assert_allclose(made.predict(validation.ids), whole.predict(validation.ids), atol=1e-5)
+
+
+def test_few_long_windows_are_in_memory_at_once(monkeypatch):
+    class OnDemand(LabelledSequences):
+        """Windows that are copied when they are read, and counted while they are there."""
+
+        alive = most = 0
+
+        def __getitem__(self, index):
+            ids, label = super().__getitem__(index)
+            ids = ids.copy()
+            OnDemand.alive += 1
+            OnDemand.most = max(OnDemand.most, OnDemand.alive)
+            weakref.finalize(ids, lambda: setattr(OnDemand, "alive", OnDemand.alive - 1))
+            return ids, label
+
+    monkeypatch.setattr(track_kmers, "_BLOCK_BASES", 60 * 10)
+    train = part(300, 0)
+    fit_kmer_regression("multi_label_classification", OnDemand(train.ids, train.labels), part(80, 1), 0)
+    assert OnDemand.most <= 20  # a block and the next
 
 
 def test_a_track_without_positives_is_never_predicted(words_of_three):

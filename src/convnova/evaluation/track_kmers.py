@@ -22,7 +22,8 @@ PENALTIES = (1.0, 0.1, 0.01)
 """Of squared weights beside the mean loss of a window, for words of unit variance; the best is kept."""
 MOST_WINDOWS = 2**16
 """That a regression is fitted on; of more, so many are drawn by seed."""
-_BLOCK = 2**13
+_BLOCK_BASES = 2**23
+"""Bases of windows in memory at a time, at least one window."""
 _LEAST = 1e-6
 
 
@@ -59,9 +60,12 @@ def fit_kmer_regression(
     rows = np.arange(len(train))
     if len(rows) > MOST_WINDOWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_WINDOWS, replace=False))
-    pairs = [train[int(row)] for row in rows]
-    x = strandless_frequencies([ids for ids, _ in pairs], K)
-    labels = np.stack([label for _, label in pairs])
+    frequencies, labels_of = [], []
+    for block in _blocks(train.ids, rows):
+        pairs = [train[int(row)] for row in block]
+        frequencies.append(strandless_frequencies([ids for ids, _ in pairs], K))
+        labels_of += [label for _, label in pairs]
+    x, labels = np.concatenate(frequencies), np.stack(labels_of)
     mean, scale = x.mean(axis=0), np.maximum(x.std(axis=0), _LEAST)
     variances, basis = _uncorrelated((x - mean) / scale)
     rotated = ((x - mean) / scale) @ basis
@@ -77,10 +81,16 @@ def fit_kmer_regression(
 
 
 def _frequencies(sequences: Sequences) -> Iterator[NDArray[np.float32]]:
-    """Yield the frequencies of words in consecutive sequences, some thousands at a time."""
-    for first in range(0, len(sequences), _BLOCK):
-        rows = range(first, min(first + _BLOCK, len(sequences)))
-        yield strandless_frequencies([sequences[row] for row in rows], K)
+    """Yield the frequencies of words in consecutive sequences, as many as `_BLOCK_BASES` at a time."""
+    for block in _blocks(sequences, np.arange(len(sequences))):
+        yield strandless_frequencies([sequences[int(row)] for row in block], K)
+
+
+def _blocks(sequences: Sequences, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield rows, so many at a time that their sequences have `_BLOCK_BASES` at most."""
+    step = max(1, _BLOCK_BASES // max(1, int(sequences.lengths.max())))
+    for first in range(0, len(rows), step):
+        yield rows[first : first + step]
 
 
 def _uncorrelated(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -184,13 +184,13 @@ def _write_bigwigs(
     paths = [folder / f"{names[column]}.bw" for column in columns]
     paths = [settings.output] if settings.is_bigwig else paths
     with tempfile.TemporaryFile(dir=folder) as file:
-        waiting = _Waiting(file)
+        waiting = _Waiting(file, regions, step_bp, max(1, BLOCK_BASES // saved.window_bp))
         with progress_bar(console, "predicting", sum(region.width for region in regions)) as advance:
-            for bins in bins_of(regions, step_bp, max(1, BLOCK_BASES // saved.window_bp)):
+            for bins in waiting.bins():
                 chromosomes = np.full(len(bins.starts), genome.index_of(bins.chromosome))
                 starts = window_starts(bins.starts, step_bp, saved.window_bp)
                 predictions = _predict(loaded, genome, chromosomes, starts, settings.both_strands)
-                waiting.add(bins, predictions[:, columns])
+                waiting.add(predictions[:, columns])
                 advance(int(bins.ends[-1] - bins.starts[0]))
         with progress_bar(console, "writing", len(paths)) as advance:
             for number, path in enumerate(paths):
@@ -202,19 +202,29 @@ def _write_bigwigs(
 
 
 class _Waiting:
-    """Predictions that wait on the disk until their track is written."""
+    """Predictions of the bins of regions that wait on the disk until their track is written.
 
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self._blocks: list[tuple[Bins, int]] = []
+    Bins are made anew for each track: those of hg38 in steps of 50 bp would take 1 GB.
+    """
 
-    def add(self, bins: Bins, predictions: NDArray[np.float32]) -> None:
-        """Take predictions of some bins, (b, T)."""
-        self._blocks.append((bins, self._file.tell()))
+    def __init__(self, file: BinaryIO, regions: Sequence[Interval], step_bp: int, most: int):
+        self._file, self._regions, self._step_bp, self._most = file, regions, step_bp, most
+        self._tracks = 0
+
+    def bins(self) -> Iterator[Bins]:
+        """Yield the bins, block by block."""
+        return bins_of(self._regions, self._step_bp, self._most)
+
+    def add(self, predictions: NDArray[np.float32]) -> None:
+        """Take the predictions of the next block, (b, T)."""
+        self._tracks = predictions.shape[1]
         self._file.write(np.ascontiguousarray(predictions.T).data)
 
     def track(self, number: int) -> Iterator[tuple[Bins, NDArray[np.float32]]]:
         """Yield bins, and what one track is in them, (b,)."""
-        for bins, place in self._blocks:
-            self._file.seek(place + 4 * number * len(bins.starts))
-            yield bins, np.frombuffer(self._file.read(4 * len(bins.starts)), dtype=np.float32)
+        place = 0
+        for bins in self.bins():
+            row_bytes = 4 * len(bins.starts)
+            self._file.seek(place + number * row_bytes)
+            yield bins, np.frombuffer(self._file.read(row_bytes), dtype=np.float32)
+            place += self._tracks * row_bytes
