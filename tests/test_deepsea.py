@@ -1,14 +1,26 @@
-import numpy as np
-import pytest
-from tiny_tracks import one_hot_agct, write_deepsea, write_mat
+import json
 
+import numpy as np
+import polars as pl
+import pytest
+from rich.console import Console
+from sklearn.metrics import roc_auc_score
+from tiny_track_task import run_settings
+from tiny_tracks import one_hot_agct, write_bed, write_deepsea, write_mat
+
+from convnova.data.packed import pack
 from convnova.data.tracks import deepsea
 from convnova.data.tracks.build import build_tracks
 from convnova.data.tracks.data import TrackData
 from convnova.data.tracks.names import deepsea_groups, read_names
 from convnova.data.tracks.settings import TrackSettings
 from convnova.errors import InputError
-from convnova.sequence import encode, reverse_complement
+from convnova.inference.predict import predict
+from convnova.inference.predict_settings import PredictSettings
+from convnova.inference.predict_tracks import predict_tracks
+from convnova.inference.saved_tracks import load_track_model
+from convnova.sequence import decode, encode, reverse_complement
+from convnova.training.track_task import finetune_tracks
 
 
 def settings(folder, **changes):
@@ -162,3 +174,53 @@ def test_files_of_two_tasks_are_refused(tmp_path, length, tracks):
     message = rf"train\.mat: 5 tracks of 20 bp, but {tracks} of {length} bp in test\.mat"
     with pytest.raises(InputError, match=message):
         build_tracks(settings(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Return the folder of the published files, their content, and what a model of them reached."""
+    folder = tmp_path_factory.mktemp("deepsea")
+    made = write_deepsea(folder, rows=120, length=40, tracks=3)
+    build_tracks(settings(folder))
+    return folder, made, finetune_tracks(run_settings(folder), Console(quiet=True))
+
+
+def test_published_files_become_a_model_and_its_scores_on_test(finished):
+    folder, made, result = finished
+    ids, labels = made["test"]
+    predictions = predict(load_track_model(folder / "run").model, pack(ids), both_strands=True)
+    aurocs = [roc_auc_score(labels[:, track], predictions[:, track]) for track in range(3)]
+    assert result.test.by_metric["auroc"].tolist() == pytest.approx(aurocs)
+    assert result.test.bins == 60
+    frame = pl.read_csv(folder / "run/test_tracks.csv")
+    assert frame["track"].to_list() == [1, 2, 3]
+    assert frame["auroc"].to_list() == pytest.approx(aurocs, abs=1e-5)
+    saved = json.loads((folder / "run/task.json").read_text())
+    assert (saved["bin_bp"], saved["window_bp"], saved["average_strands"]) == (200, 40, True)
+
+
+def test_a_model_of_published_files_predicts_on_any_genome(finished):
+    folder, made, result = finished
+    ids = made["test"][0]
+    names = [f"s{row}" for row in range(len(ids))]
+    (folder / "any.fa").write_text(
+        "".join(f">{name}\n{decode(row)}\n" for name, row in zip(names, ids, strict=True))
+    )
+    bed = write_bed(folder / "all.bed", *(f"{name} 0 40" for name in names))
+    predicting = PredictSettings(folder / "run", folder / "any.fa", folder / "o.parquet", intervals=bed)
+    predict_tracks(predicting, Console(quiet=True))
+    frame = pl.read_parquet(folder / "o.parquet")
+    assert frame.columns[4:] == ["probability_1", "probability_2", "probability_3"]
+    expected = predict(result.made.model, pack(ids), both_strands=True)
+    np.testing.assert_allclose(frame[:, 4:].to_numpy(), expected, atol=1e-5)
+
+
+def test_a_data_set_without_coordinates_has_no_genome(finished):
+    folder = finished[0]
+    (folder / "g.fa").write_text(">a\nACGT\n")
+    with pytest.raises(
+        InputError, match=r"data: its sequences are stored, so it has no genome; leave genome out"
+    ):
+        TrackData.open(folder / "data", folder / "g.fa")
+    with pytest.raises(InputError, match=r"data: its sequences are stored, without coordinates"):
+        TrackData.open(folder / "data").intervals()

@@ -73,8 +73,8 @@ class TrackData:
             window_bp: length around the centre of each interval; default that of the folder.
 
         Raises:
-            InputError: when it is no data set, the genome is another one, stored sequences are shorter, or
-                windows longer than those it was built for reach into another part.
+            InputError: when it is no data set, the genome is another one, stored sequences are shorter or
+                have none, or windows longer than those it was built for reach into another part.
         """
         folder = Path(folder)
         facts = read_facts(folder)
@@ -82,6 +82,8 @@ class TrackData:
         if window_bp < 1:
             raise InputError(f"window_bp must be at least 1, got {window_bp}")
         if facts.genome is None:
+            if genome is not None:
+                raise InputError(f"{folder}: its sequences are stored, so it has no genome; leave genome out")
             if window_bp > facts.window_bp:
                 raise InputError(
                     f"{folder}: its sequences are stored, {facts.window_bp} bp each, so window_bp cannot be "
@@ -130,7 +132,15 @@ class TrackData:
         return TrackPart(self, split, rows)
 
     def intervals(self) -> pl.DataFrame:
-        """Return chromosome, start, end and split of each row, of a data set that has coordinates."""
+        """Return chromosome, start, end and split of each row.
+
+        Raises:
+            InputError: when the data set has no coordinates.
+        """
+        if self.facts.genome is None:
+            raise InputError(
+                f"{self.folder}: its sequences are stored, without coordinates; read them by part"
+            )
         frame = pl.read_parquet(self.folder / INTERVALS_NAME)
         words = [pl.repeat(split, self.facts.rows[split], eager=True, dtype=pl.String) for split in SPLITS]
         return frame.with_columns(split=pl.concat(words))
