@@ -15,7 +15,11 @@ from convnova.evaluation.classification import score_classifier
 from convnova.evaluation.scores import score
 from convnova.inference.predict import predict
 from convnova.model.configuration_convnova import ConvNovaConfig
-from convnova.model.modeling_convnova import ConvNovaForMaskedLM, ConvNovaForSequenceClassification
+from convnova.model.modeling_convnova import (
+    ConvNovaForMaskedLM,
+    ConvNovaForSequenceClassification,
+    SameConv,
+)
 from convnova.model.tokenization_convnova import ConvNovaTokenizer
 from convnova.sequence import encode, reverse_complement
 from convnova.training.checkpoints import write_model
@@ -286,11 +290,32 @@ def test_a_value_that_never_changes_keeps_its_unit():
     assert scale.restore(scale.standardise(part).labels).tolist() == labels.tolist()
 
 
+def test_gradient_checkpointing_gives_the_same_losses(monkeypatch):
+    forward, calls, losses = SameConv.forward, [], []
+
+    def counting(self, *arguments):
+        calls.append(self.training)
+        return forward(self, *arguments)
+
+    monkeypatch.setattr(SameConv, "forward", counting)
+    config = {**TINY, "num_labels": 2, "dropout": 0.2}
+    for is_checkpointed in (False, True):
+        calls.clear()
+        settings = replace(SETTINGS, epochs=2, gradient_checkpointing=is_checkpointed)
+        made = finetune(None, ConvNovaConfig(**config), planted(64, 0), planted(32, 1), settings)
+        losses.append([one.training_loss for one in made.evaluations])
+        # In each of eight steps two stems, and two blocks with two convolutions each, once or twice.
+        assert sum(calls) == 8 * (2 + (8 if is_checkpointed else 4))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
 def test_a_batch_that_does_not_fit_into_memory_is_refused_before_training():
     train = LabelledSequences(
         pack([np.zeros(40, np.uint8)] * 63 + [np.zeros(10**8, np.uint8)]), np.arange(64) % 2
     )
-    message = r"a batch of 16 sequences of 100,000,000 bp needs 768 GB or more, and .* free; crop what is"
+    message = (
+        r"a batch of 16 sequences of 100,000,000 bp needs 768 GB or more, and .* free; crop .*, or set grad"
+    )
     with pytest.raises(InputError, match=message):
         finetune(None, ConvNovaConfig(**TINY), train, planted(64, 1), SETTINGS)
 
@@ -302,6 +327,11 @@ def test_a_batch_that_does_not_fit_into_memory_is_refused_before_training():
             {"label_smoothing": 0.1},
             "multi_label_classification",
             "label_smoothing is for one class a sequence",
+        ),
+        (
+            {"gradient_checkpointing": True, "method": "frozen-backbone"},
+            "single_label_classification",
+            "gradient_checkpointing is for the whole model",
         ),
         ({"mixup": 0.4, "method": "logistic-regression"}, "single_label_classification", "has no mixup"),
     ],

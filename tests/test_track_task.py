@@ -152,6 +152,17 @@ def test_one_seed_gives_the_same_scores(folder):
     assert not (folder / "a/test_baseline.png").exists()
 
 
+def test_gradient_checkpointing_changes_no_loss(folder):
+    losses = []
+    for name, is_checkpointed in (("a", False), ("b", True)):
+        wanted = training(gradient_checkpointing=is_checkpointed, precision="fp32")
+        made = finetune_tracks(
+            run_settings(folder, output=folder / name, baseline=False, training=wanted), QUIET
+        )
+        losses.append((made.made.best.training_loss, made.made.best.scores["loss"]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
 def test_tracks_that_could_not_be_scored_are_listed_and_left_out(tmp_path):
     write_genome(tmp_path)
     places = [

@@ -21,7 +21,7 @@ from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.training.arguments import quiet_libraries
 from convnova.training.choice import Evaluation
 from convnova.training.finetune_progress import Progress
-from convnova.training.finetune_settings import FinetuneSettings, Method
+from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.finetune_trainer import FinetuneTrainer
 from convnova.training.memory import check_memory
 from convnova.training.probe import fit_head
@@ -76,13 +76,13 @@ def finetune(
     _check_regularisation(settings, config.problem_type)
     for name, part in (("training", train), ("validation", validation)):
         _check_labels(part, config, name)
-    if settings.method == "whole-model":
+    if settings.method == "whole-model" and not settings.gradient_checkpointing:
         batch, longest = min(settings.batch_sequences, len(train)), int(train.ids.lengths.max())
-        advice = "crop what is too long (max_length_bp and too_long), or lower batch_sequences"
-        check_memory(config, batch, longest, advice)
+        advice = "max_length_bp and too_long, lower batch_sequences, or set gradient_checkpointing"
+        check_memory(config, batch, longest, f"crop what is too long by {advice}")
     quiet_libraries()
     set_seed(settings.seed)
-    model, weights = make_model(pretrained, config, settings.method)
+    model, weights = make_model(pretrained, config, settings)
     began = time.perf_counter()
     trainer = FinetuneTrainer(settings, selection, train, validation, model=model)
     if settings.method == "logistic-regression":
@@ -105,13 +105,15 @@ def finetune(
 
 
 def make_model(
-    pretrained: Path | None, config: ConvNovaConfig, method: Method
+    pretrained: Path | None, config: ConvNovaConfig, settings: FinetuneSettings
 ) -> tuple[ConvNovaForSequenceClassification, WeightsReport | None]:
     """Return the model to train, and what became of the pretrained weights."""
     model = ConvNovaForSequenceClassification(config)
     weights = None if pretrained is None else load_pretrained(model, pretrained)
-    if method != "whole-model":
+    if settings.method != "whole-model":
         model.base_model.requires_grad_(False)
+    if settings.gradient_checkpointing:
+        model.activation_checkpointing_enable()
     return model, weights
 
 
@@ -121,6 +123,10 @@ def _check_regularisation(settings: FinetuneSettings, problem_type: str) -> None
         raise InputError("label_smoothing is for one class a sequence; leave it out for other labels")
     if settings.label_weighting != "none" and problem_type != "multi_label_classification":
         raise InputError("label_weighting is for independent labels; leave it out for classes and values")
+    if settings.gradient_checkpointing and settings.method != "whole-model":
+        raise InputError(
+            "gradient_checkpointing is for the whole model: a frozen one keeps nothing; leave it out"
+        )
     if settings.method == "logistic-regression":
         for name in ("mixup", "label_smoothing", "label_weighting"):
             if getattr(settings, name) not in (0, "none"):

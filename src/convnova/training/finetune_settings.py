@@ -54,6 +54,8 @@ class FinetuneSettings:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Arithmetic of training; auto is bf16 on a GPU or a processor with instructions for it, else fp32.
     Scores are made in fp32."""
+    gradient_checkpointing: bool = False
+    """Whether to recompute activations in the backward pass: less memory, about a third more time."""
     seed: int = 0
     """One seed gives the same run on the same machine."""
 
