@@ -3,10 +3,11 @@
 from itertools import pairwise
 
 import pytest
+import torch
 
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import STEM_KERNEL_SIZE
-from convnova.model.modeling_convnova import ConvNovaForTokenClassification
+from convnova.model.modeling_convnova import ConvNovaForSequenceClassification, ConvNovaForTokenClassification
 from convnova.model.presets import dilations_of_field, growing_dilations, preset
 
 
@@ -59,6 +60,14 @@ def test_the_gene_finding_preset_is_pinned():
     assert config.dilations == growing_dilations(4000, 9, 8)
     assert config.receptive_field == 4001
     assert ConvNovaForTokenClassification(config).num_parameters() == 649_353
+
+
+def test_the_chromatin_preset_is_pinned():
+    config = preset("chromatin", num_labels=919, problem_type="multi_label_classification")
+    assert config.dilations == growing_dilations(1000, 9, 6)
+    assert config.receptive_field == 1001
+    with torch.device("meta"):
+        assert ConvNovaForSequenceClassification(config).num_parameters() == 8_136_599
 
 
 def test_an_unknown_preset_and_a_wrong_change_are_refused():

@@ -1,4 +1,8 @@
-"""The published architectures by name, and one for labels of single bases."""
+"""The published architectures by name, one for labels of single bases, and one for many tracks.
+
+``chromatin`` is for hundreds of tracks, as DeepSEA's 919, in windows of 1 kb or more: from the middle it sees
+1,001 bp, and each output reads 256 channels. The published models have 128 and see 193 bp.
+"""
 
 from typing import Any
 
@@ -21,11 +25,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "use_ffn": False,
         "dilations": (1, 2, 5, 11, 25, 55, 124, 276),
     },
+    # Six blocks that grow to a receptive field of 1 kb: growing_dilations(1000, 9, 6).
+    "chromatin": {
+        "hidden_size": 256,
+        "kernel_size": 9,
+        "mlp_expansion": 2,
+        "use_ffn": False,
+        "dilations": (1, 2, 6, 13, 30, 72),
+    },
 }
 
 
 def preset(name: str, **changes: Any) -> ConvNovaConfig:
-    """Return the configuration of a published architecture, with some settings changed.
+    """Return the configuration of an architecture by name, with some settings changed.
 
     Raises:
         InputError: for a name that is not in `PRESETS`, or a change that ConvNovaConfig refuses.

@@ -19,8 +19,8 @@ class TrackTaskSettings:
     task: Literal["tracks"] = "tracks"
     """What is learned."""
     model: str = "preset:nt"
-    """What to start from: the folder of a pretrained model, preset:NAME for random weights, or scratch:FOLDER
-    for a model's architecture alone."""
+    """What to start from: the folder of a pretrained model, preset:NAME for random weights (chromatin is for
+    hundreds of tracks), or scratch:FOLDER for a model's architecture alone."""
     genome: Path | None = None
     """FASTA that the data set was made from, where it has moved since."""
     cache: Path | None = None
