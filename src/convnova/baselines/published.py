@@ -1,0 +1,60 @@
+"""Published weights into our modules: every tensor is renamed, or named as one that is not needed."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor, nn
+
+from convnova.errors import InputError
+
+Names = Iterable[tuple[str, str | None]]
+"""Patterns of published names, each with ours; None where a tensor is known and not needed."""
+
+
+def renamed(tensors: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
+    """Return tensors under our names.
+
+    Args:
+        tensors: by published name.
+        names: tried in order; a pattern has to fit the whole name.
+
+    Raises:
+        InputError: for a tensor that no pattern explains.
+    """
+    found: dict[str, Tensor] = {}
+    unexplained = []
+    for name, tensor in tensors.items():
+        for pattern, ours in names:
+            if match := re.fullmatch(pattern, name):
+                if ours is not None:
+                    found[match.expand(ours)] = tensor
+                break
+        else:
+            unexplained.append(name)
+    if unexplained:
+        shown = ", ".join(unexplained[:5]) + (", ..." if len(unexplained) > 5 else "")
+        raise InputError(
+            f"{len(unexplained)} tensors are not of this architecture ({shown}); "
+            "give weights of the system that is named"
+        )
+    return found
+
+
+def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load tensors into a model, in place.
+
+    Raises:
+        InputError: when one is missing, left over or of another shape; nothing is loaded then.
+    """
+    own = model.state_dict()
+    faults = [f"{name} is missing" for name in own if name not in tensors]
+    faults += [f"{name} is not in the model" for name in tensors if name not in own]
+    faults += [
+        f"{name} is {tuple(tensor.shape)}, not {tuple(own[name].shape)}"
+        for name, tensor in tensors.items()
+        if name in own and own[name].shape != tensor.shape
+    ]
+    if faults:
+        shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
+        raise InputError(f"these tensors do not fit the configuration: {shown}")
+    model.load_state_dict(dict(tensors))
