@@ -10,11 +10,12 @@ from safetensors.torch import load_file
 from transformers.models.mamba.modeling_mamba import mamba_selective_scan
 
 from convnova.baselines import caduceus, dnabert2, hyenadna, nucleotide_transformer, selective_scan
+from convnova.baselines.architectures import any_config
 from convnova.baselines.backbone import TokenBackbone, Tokens
 from convnova.baselines.byte_pairs import train_byte_pairs
 from convnova.baselines.heads import BaselineForSequenceClassification, BaselineForTokenClassification
 from convnova.baselines.published import fill
-from convnova.baselines.systems import CONFIGS, PRESETS, backbone_of, preset_config, read_config
+from convnova.baselines.systems import CONFIGS, PRESETS, backbone_of, preset_config
 from convnova.baselines.words import overlapping_words, words_side_by_side
 from convnova.errors import InputError
 from convnova.sequence import decode
@@ -109,7 +110,7 @@ def test_a_step_of_training_lowers_the_loss_and_reaches_all_weights(name):
 def test_a_saved_model_is_the_same_when_it_is_loaded(name, tmp_path):
     model, (ids, mask) = classifier(name), batch()
     model.save_pretrained(tmp_path)
-    config = read_config(tmp_path)
+    config = any_config(tmp_path)
     assert type(config) is type(model.config)
     loaded = BaselineForSequenceClassification.from_pretrained(tmp_path, config=config).eval()
     with torch.no_grad():

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
+from convnova.baselines.architectures import any_config
 from convnova.data.augmentation import AugmentationSettings
 from convnova.data.labelled import LabelledSequences, collate, pad, without_duplicates
 from convnova.data.packed import pack
@@ -27,7 +28,7 @@ from convnova.training.finetune import finetune
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.label_scale import LabelScale
 from convnova.training.settings import OptimizerSettings
-from convnova.training.weights import load_pretrained, pretrained_config
+from convnova.training.weights import load_pretrained
 
 TINY = {"hidden_size": 8, "kernel_size": 3, "dilations": (1, 2)}
 MOTIF = encode("TGACTCA")
@@ -121,7 +122,7 @@ def test_patience_ends_training_early(tmp_path):
 
 
 def test_every_tensor_is_reported(masked_lm):
-    model = ConvNovaForSequenceClassification(pretrained_config(masked_lm, num_labels=3))
+    model = ConvNovaForSequenceClassification(any_config(masked_lm, num_labels=3))
     report = load_pretrained(model, masked_lm)
     assert set(report.new) == {"classifier.weight", "classifier.bias"}
     assert set(report.dropped) == {"lm_head.weight", "lm_head.bias"}
@@ -155,7 +156,7 @@ def test_unexplained_tensors_are_refused(masked_lm, change, message):
     tensors = load_file(masked_lm / "model.safetensors")
     change(tensors)
     save_file(tensors, masked_lm / "model.safetensors")
-    model = ConvNovaForSequenceClassification(pretrained_config(masked_lm, num_labels=2))
+    model = ConvNovaForSequenceClassification(any_config(masked_lm, num_labels=2))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(InputError, match=message):
         load_pretrained(model, masked_lm)
@@ -170,10 +171,10 @@ def test_another_architecture_is_refused_where_no_tensor_tells(masked_lm):
 
 def test_a_folder_without_model_is_refused(tmp_path):
     with pytest.raises(InputError, match="no ConvNova model in it"):
-        pretrained_config(tmp_path)
+        any_config(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "convnova", "hiden_size": 3}))
     with pytest.raises(InputError, match="hiden_size"):
-        pretrained_config(tmp_path)
+        any_config(tmp_path)
 
 
 def test_labels_outside_the_classes_are_refused(tmp_path):

@@ -66,6 +66,11 @@ class BaselineConfig(PreTrainedConfig):
         return self.hidden_size * (self.pooling_segments if self.pooling == "segments" else 1)
 
     @property
+    def receptive_field(self) -> int | None:
+        """How many bases an output depends on; None for all of them."""
+        return None
+
+    @property
     def max_length_bp(self) -> int | None:
         """Longest sequence that can be read; None where memory alone is the limit."""
         return None

@@ -1,8 +1,6 @@
 """The systems that ConvNova is compared with, by name: their classes, and their published models."""
 
-import json
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from convnova.baselines.backbone import Backbone, BaselineConfig
@@ -113,22 +111,6 @@ def preset_config(name: str, **changes: Any) -> BaselineConfig:
         raise InputError(f"there is no model {name!r}; nearest are {near}")
     preset = PRESETS[name]
     return CONFIGS[preset.system](**preset.settings | changes)
-
-
-def read_config(folder: Path) -> BaselineConfig:
-    """Return the configuration of a system in a folder that `save_pretrained` wrote.
-
-    Raises:
-        InputError: when it is of no system.
-    """
-    path = folder / "config.json"
-    try:
-        name = json.loads(path.read_text())["model_type"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: is no configuration; give a folder that save_pretrained wrote") from None
-    if name not in CONFIGS:
-        raise InputError(f"{path}: model_type {name!r} is none of {', '.join(CONFIGS)}")
-    return CONFIGS[name].from_pretrained(folder, local_files_only=True)
 
 
 def backbone_of(config: BaselineConfig) -> Backbone:

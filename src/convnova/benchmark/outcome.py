@@ -142,7 +142,7 @@ def _about_training(best: Candidate, candidates: list[Candidate]) -> dict[str, A
         "selection": made.selection,
         "parameters": made.model.num_parameters(),
         "receptive_field_bp": made.model.config.receptive_field,
-        "dilations": list(made.model.config.dilations),
+        "dilations": list(getattr(made.model.config, "dilations", ())),
         "pretrained": None if made.weights is None else str(made.weights),
         "epochs": made.evaluations[-1].epoch,
         "training_seconds": round(made.seconds, 2),

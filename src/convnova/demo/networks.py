@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from convnova.baselines.architectures import any_config
 from convnova.data.labelled import LabelledSequences
 from convnova.demo.settings import DemoSettings
 from convnova.demo.splits import few_sequences
@@ -13,7 +14,7 @@ from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.training.checkpoints import write_model
 from convnova.training.finetune import Evaluation, finetune
 from convnova.training.finetune_settings import FinetuneSettings
-from convnova.training.weights import WEIGHTS_NAME, pretrained_config
+from convnova.training.weights import WEIGHTS_NAME
 
 PRETRAINED, SCRATCH = "ConvNova, pretrained", "ConvNova, from scratch"
 
@@ -72,7 +73,7 @@ def finetune_all(
         keys[name] = origin | {"finetuning": asdict(finetuning), "starts": arm.starts}
 
         def run(arm: Arm = arm, train: LabelledSequences = train, s: FinetuneSettings = finetuning) -> Any:
-            config = pretrained_config(pretrained, num_labels=2, pooling="center")
+            config = any_config(pretrained, num_labels=2, pooling="center")
             source, place = pretrained if arm.is_pretrained else None, settings.output / arm.folder
             made = finetune(source, config, train, splits["validation"].sequences, s, steps.console)
             write_model(made.model, place)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from convnova.data.labelled import Sequences, pad
 from convnova.evaluation.mode import evaluating
-from convnova.model.modeling_convnova import pool
 from convnova.sequence import Ids, reverse_complement
 
 BATCH_BASES = 2**16
@@ -54,8 +53,7 @@ def pooled_embeddings(
     """
 
     def embeddings(inputs: dict[str, Tensor]) -> Tensor:
-        hidden = model.base_model(**inputs).last_hidden_state
-        return pool(hidden, inputs.get("attention_mask"), model.config).float()
+        return model.embed(**inputs).float()
 
     return _by_batch(model, embeddings, model.config.pooled_size, sequences, both_strands, batch_bases)
 

@@ -13,12 +13,12 @@ import numpy as np
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
+from convnova.baselines.architectures import SequenceClassifier, any_config, classifier_class
 from convnova.data.duplicates import strand_hashes
 from convnova.data.label_scheme import LabelScheme
 from convnova.data.packed import PackedSequences
 from convnova.data.read_settings import TooLong
 from convnova.errors import InputError
-from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.writing import whole_file
 
 _COMMANDS = {"sequences": "classify", "gene-finding": "annotate", "tracks": "predict"}
@@ -50,7 +50,7 @@ class SavedTask:
 class TaskModel(NamedTuple):
     """A fine-tuned model and its task."""
 
-    model: ConvNovaForSequenceClassification
+    model: SequenceClassifier
     task: SavedTask
 
 
@@ -81,7 +81,7 @@ def load_task_model(folder: Path) -> TaskModel:
         task = SavedTask(scheme, **content)
     except (ValueError, KeyError, TypeError):
         raise _unreadable(folder) from None
-    return TaskModel(load_strictly(ConvNovaForSequenceClassification, folder, scheme.num_labels), task)
+    return TaskModel(load_strictly(classifier_class(any_config(folder)), folder, scheme.num_labels), task)
 
 
 def read_record(folder: Path, task: str, use: str) -> dict[str, Any]:
@@ -136,7 +136,9 @@ def load_strictly(kind: Any, folder: Path, outputs: int) -> Any:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        model, loading = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        model, loading = kind.from_pretrained(
+            folder, config=any_config(folder), local_files_only=True, output_loading_info=True
+        )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"{folder}: its model cannot be loaded ({str(error).splitlines()[0]}); fine-tune again"

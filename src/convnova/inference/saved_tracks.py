@@ -7,10 +7,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from convnova.baselines.architectures import SequenceClassifier, any_config, classifier_class
 from convnova.data.table import some
 from convnova.errors import InputError
 from convnova.inference.saved_task import TASK_NAME, load_strictly, read_record
-from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 
 TRACKS = "tracks"
 
@@ -64,7 +64,7 @@ class SavedTracks:
 class TrackModel(NamedTuple):
     """A model of many tracks, and what its outputs mean."""
 
-    model: ConvNovaForSequenceClassification
+    model: SequenceClassifier
     saved: SavedTracks
 
 
@@ -82,7 +82,7 @@ def load_track_model(folder: Path) -> TrackModel:
         raise InputError(
             f"{folder}: {TASK_NAME} cannot be read as that of many tracks; fine-tune again"
         ) from None
-    return TrackModel(load_strictly(ConvNovaForSequenceClassification, folder, tracks), saved)
+    return TrackModel(load_strictly(classifier_class(any_config(folder)), folder, tracks), saved)
 
 
 def _known(name: str, names: Sequence[str]) -> str:

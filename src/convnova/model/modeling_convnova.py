@@ -332,6 +332,11 @@ class ConvNovaForSequenceClassification(ConvNovaPreTrainedModel):
             self.config.return_dict if return_dict is None else return_dict,
         )
 
+    def embed(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Return the embedding of each sequence, (B, `config.pooled_size`), which the head reads."""
+        hidden = self.convnova(input_ids, attention_mask, return_dict=True).last_hidden_state
+        return pool(hidden, attention_mask, self.config)
+
     def _problem(self, labels: Tensor) -> str:
         if self.config.problem_type is not None:
             return self.config.problem_type

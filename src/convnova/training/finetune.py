@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from transformers import set_seed
 
+from convnova.baselines.architectures import AnyConfig, SequenceClassifier, sequence_classifier
 from convnova.data.labelled import LabelledPart
 from convnova.errors import InputError
 from convnova.evaluation.scores import METRICS, SELECTION
@@ -31,7 +32,7 @@ from convnova.training.weights import WeightsReport, load_pretrained
 class Finetuned(NamedTuple):
     """A model of a task and how it came about."""
 
-    model: ConvNovaForSequenceClassification
+    model: SequenceClassifier
     """With the weights of `best`, in evaluation mode."""
     weights: WeightsReport | None
     """What was taken from the pretrained model; None from scratch."""
@@ -47,7 +48,7 @@ class Finetuned(NamedTuple):
 
 def finetune(
     pretrained: Path | None,
-    config: ConvNovaConfig,
+    config: AnyConfig,
     train: LabelledPart,
     validation: LabelledPart,
     settings: FinetuneSettings,
@@ -73,10 +74,11 @@ def finetune(
             f"selection is {selection}, which {config.problem_type.replace('_', ' ')} has not; "
             f"choose one of {', '.join(METRICS[config.problem_type])}"
         )
-    _check_regularisation(settings, config.problem_type)
+    _check_regularisation(settings, config)
     for name, part in (("training", train), ("validation", validation)):
         _check_labels(part, config, name)
-    if settings.method == "whole-model" and not settings.gradient_checkpointing:
+    is_ours = isinstance(config, ConvNovaConfig)
+    if is_ours and settings.method == "whole-model" and not settings.gradient_checkpointing:
         batch, longest = min(settings.batch_sequences, len(train)), int(train.ids.lengths.max())
         advice = "max_length_bp and too_long, lower batch_sequences, or set gradient_checkpointing"
         check_memory(config, batch, longest, f"crop what is too long by {advice}")
@@ -105,20 +107,25 @@ def finetune(
 
 
 def make_model(
-    pretrained: Path | None, config: ConvNovaConfig, settings: FinetuneSettings
-) -> tuple[ConvNovaForSequenceClassification, WeightsReport | None]:
+    pretrained: Path | None, config: AnyConfig, settings: FinetuneSettings
+) -> tuple[SequenceClassifier, WeightsReport | None]:
     """Return the model to train, and what became of the pretrained weights."""
-    model = ConvNovaForSequenceClassification(config)
+    model = sequence_classifier(config)
     weights = None if pretrained is None else load_pretrained(model, pretrained)
     if settings.method != "whole-model":
         model.base_model.requires_grad_(False)
-    if settings.gradient_checkpointing:
+    if settings.gradient_checkpointing and isinstance(model, ConvNovaForSequenceClassification):
         model.activation_checkpointing_enable()
     return model, weights
 
 
-def _check_regularisation(settings: FinetuneSettings, problem_type: str) -> None:
+def _check_regularisation(settings: FinetuneSettings, config: AnyConfig) -> None:
     """Check that nothing is asked for that would be left out without a word."""
+    problem_type = config.problem_type
+    if not isinstance(config, ConvNovaConfig):
+        for name in ("mixup", "gradient_checkpointing"):
+            if getattr(settings, name):
+                raise InputError(f"{name} is for ConvNova, and not for {config.model_type}; leave it out")
     if settings.label_smoothing and problem_type != "single_label_classification":
         raise InputError("label_smoothing is for one class a sequence; leave it out for other labels")
     if settings.label_weighting != "none" and problem_type != "multi_label_classification":
@@ -133,7 +140,7 @@ def _check_regularisation(settings: FinetuneSettings, problem_type: str) -> None
                 raise InputError(f"a regression on embeddings has no {name}; leave it out")
 
 
-def _check_labels(part: LabelledPart, config: ConvNovaConfig, name: str) -> None:
+def _check_labels(part: LabelledPart, config: AnyConfig, name: str) -> None:
     if config.problem_type != "single_label_classification":
         return
     low, high = int(np.min(part.labels)), int(np.max(part.labels))

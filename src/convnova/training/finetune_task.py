@@ -17,7 +17,7 @@ from convnova.training.finetune import Finetuned
 from convnova.training.learn import Measured, learn, measure, starting_point
 from convnova.training.record import SCORES_NAME
 from convnova.training.search import check_search, search
-from convnova.training.start import check_model
+from convnova.training.start import check_model, field_of
 from convnova.training.task_output import check_output, effort, protocol, write_output
 from convnova.training.task_settings import FinetuneTaskSettings
 
@@ -87,8 +87,7 @@ def _describe(console: Console, settings: FinetuneTaskSettings, task: LabelledTa
     say(console, protocol(settings.training, task))
     say(
         console,
-        f"{settings.model}: receptive field {config.receptive_field} bp, "
-        f"{effort(settings.training)} -> {settings.output}",
+        f"{settings.model}: {field_of(config)}, {effort(settings.training)} -> {settings.output}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,9 @@ from transformers.trainer_callback import PrinterCallback
 from convnova.console import log_console, say
 from convnova.data.base_windows import BaseWindows, label_weights
 from convnova.data.gene_task import GeneTask, load_gene_task
+from convnova.errors import InputError
 from convnova.inference.saved_genes import SavedGeneFinder
+from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
 from convnova.model.presets import growing_dilations
 from convnova.training.arguments import (
@@ -32,7 +35,7 @@ from convnova.training.memory import check_memory
 from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import file_checksum, keep_record, run_record
 from convnova.training.run_folder import is_main_process, open_run
-from convnova.training.start import Start, check_model, start
+from convnova.training.start import check_model, start
 from convnova.training.weights import WEIGHTS_NAME, WeightsReport, load_pretrained
 
 CHANGEABLE = (
@@ -92,7 +95,9 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
         return result
 
 
-def starting_point(settings: GeneFindingSettings, labels: Sequence[str]) -> Start:
+def starting_point(
+    settings: GeneFindingSettings, labels: Sequence[str]
+) -> tuple[Path | None, ConvNovaConfig]:
     """Return the configuration of a gene finder, and where its weights come from.
 
     Raises:
@@ -100,13 +105,18 @@ def starting_point(settings: GeneFindingSettings, labels: Sequence[str]) -> Star
     """
     network = settings.network
     found = start(settings.model, network, labels)
+    if not isinstance(found.config, ConvNovaConfig):
+        raise InputError(
+            f"{settings.model}: gene finding reads genomes in tiles, which takes a finite receptive field; "
+            "use ConvNova"
+        )
     if network.blocks is not None or network.receptive_field_bp is not None:
         config = found.config
         field = network.receptive_field_bp or config.receptive_field
         config.dilations = growing_dilations(
             field, config.kernel_size, network.blocks or config.num_hidden_layers
         )
-    return found
+    return found.pretrained, found.config
 
 
 def _train(

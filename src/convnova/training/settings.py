@@ -14,7 +14,7 @@ from convnova.errors import InputError
 TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 
 
-_UNCONFIGURED = ("preset", "receptive_field", "segment_bp", "blocks", "receptive_field_bp")
+_UNCONFIGURED = ("preset", "receptive_field", "segment_bp", "blocks", "receptive_field_bp", "system")
 """Settings of a network that ConvNovaConfig does not know by these names."""
 _FREE = ("dropout", "classifier_dropout", "pooling")
 """Settings of a network that change none of the backbone's weights."""

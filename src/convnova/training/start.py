@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from convnova.baselines.architectures import AnyConfig, any_config, any_preset
 from convnova.errors import InputError
-from convnova.model.configuration_convnova import ConvNovaConfig
-from convnova.model.presets import preset
 from convnova.training.settings import NetworkSettings
-from convnova.training.weights import WEIGHTS_NAME, pretrained_config
+from convnova.training.weights import WEIGHTS_NAME
 
 PRESET, SCRATCH = "preset:", "scratch:"
 """Before the name of a preset; before the folder of a model whose architecture alone is wanted."""
@@ -19,7 +18,7 @@ class Start(NamedTuple):
 
     pretrained: Path | None
     """Folder of a pretrained model; None is random weights."""
-    config: ConvNovaConfig
+    config: AnyConfig
 
 
 def check_model(model: str, network: NetworkSettings) -> None:
@@ -50,12 +49,18 @@ def start(model: str, network: NetworkSettings, labels: Sequence[str], **changes
     changes["id2label"] = dict(enumerate(labels))
     changes["label2id"] = {name: index for index, name in enumerate(labels)}
     if model.startswith(PRESET):
-        return Start(None, preset(model.removeprefix(PRESET), **changes))
+        return Start(None, any_preset(model.removeprefix(PRESET), **changes))
     folder = Path(model.removeprefix(SCRATCH))
-    config = pretrained_config(folder, **changes)
+    config = any_config(folder, **changes)
     if settled := network.settled():
         raise InputError(
             f"{model}: the architecture of a folder is settled, so {settled[0]} cannot be given; "
             "leave it out, or start from a preset"
         )
     return Start(None if model.startswith(SCRATCH) else folder, config)
+
+
+def field_of(config: AnyConfig) -> str:
+    """Return the receptive field in words."""
+    field = config.receptive_field
+    return "each output reads all bases" if field is None else f"receptive field {field:,} bp"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from convnova.data.read_settings import ReadSettings
 from convnova.errors import InputError
@@ -24,10 +24,16 @@ class TaskNetworkSettings(NetworkSettings):
     """Length of these parts, in the median training sequence."""
     classifier_dropout: float | None = None
     """Dropout before the head; default 0."""
+    system: dict[str, int | float | bool] = field(default_factory=dict)
+    """Other settings of a system that ConvNova is compared with, by their own names."""
 
     def __post_init__(self) -> None:
         if self.segment_bp < 1:
             raise InputError(f"segment_bp must be at least 1, got {self.segment_bp}")
+
+    def changes(self) -> dict[str, Any]:
+        """Return what is not left to the preset, in the words of the configuration."""
+        return super().changes() | self.system
 
     def settled(self) -> list[str]:
         """Return the names of what is given and only a preset can have."""

@@ -21,7 +21,7 @@ from convnova.training.checkpoints import sole_writer
 from convnova.training.finetune import Finetuned
 from convnova.training.learn import learn, starting_point
 from convnova.training.run_folder import is_main_process
-from convnova.training.start import check_model
+from convnova.training.start import check_model, field_of
 from convnova.training.task_output import check_output, effort, protocol
 from convnova.training.track_output import TrackResult, report_tracks, write_tracks
 from convnova.training.track_settings import TrackTaskSettings
@@ -117,6 +117,6 @@ def _describe(console: Console, settings: TrackTaskSettings, task: TrackTask, co
     say(console, protocol(settings.training, task))
     say(
         console,
-        f"{settings.model}: receptive field {config.receptive_field:,} bp, windows of "
+        f"{settings.model}: {field_of(config)}, windows of "
         f"{task.data.window_bp:,} bp; {effort(settings.training)} -> {settings.output}",
     )

@@ -8,8 +8,9 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
 
+from convnova.baselines.architectures import any_config
+from convnova.baselines.backbone import BaselineConfig
 from convnova.errors import InputError
-from convnova.model.configuration_convnova import ConvNovaConfig
 
 HEADS = ("lm_head.", "classifier.")
 """Layers that belong to a task: a new task gets new ones."""
@@ -40,23 +41,6 @@ class WeightsReport(NamedTuple):
         return f"{len(self.loaded)} tensors loaded; new: {new}; dropped: {dropped}"
 
 
-def pretrained_config(folder: Path, **changes: object) -> ConvNovaConfig:
-    """Return the configuration saved in a model's folder, with some settings changed.
-
-    Raises:
-        InputError: when the folder holds no ConvNova model.
-    """
-    try:
-        if not (folder / "config.json").exists():
-            raise OSError("there is no config.json")
-        return ConvNovaConfig.from_pretrained(folder, local_files_only=True, **changes)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder}: no ConvNova model in it ({str(error).splitlines()[0]}); "
-            "give a folder that `convnova pretrain` or save_pretrained wrote"
-        ) from None
-
-
 def load_pretrained(model: PreTrainedModel, folder: Path) -> WeightsReport:
     """Load the backbone of a saved model into one with another head, in place.
 
@@ -64,9 +48,9 @@ def load_pretrained(model: PreTrainedModel, folder: Path) -> WeightsReport:
         InputError: when the architectures differ, or any tensor but a head's is missing, left over or of
             another shape; nothing is loaded then.
     """
-    saved_config = pretrained_config(folder)
-    for name in _ARCHITECTURE:
-        saved_value, value = getattr(saved_config, name), getattr(model.config, name)
+    saved_config = any_config(folder)
+    for name in ("model_type", *_ARCHITECTURE):
+        saved_value, value = (getattr(config, name, None) for config in (saved_config, model.config))
         if saved_value != value:
             raise InputError(
                 f"{folder}: its model has {name} {saved_value}, and the one to train has {value}; "
@@ -76,6 +60,9 @@ def load_pretrained(model: PreTrainedModel, folder: Path) -> WeightsReport:
     if not path.exists():
         raise InputError(f"{folder}: there is no {WEIGHTS_NAME} in it; give the folder of a finished run")
     saved, own = load_file(path), model.state_dict()
+    if isinstance(saved_config, BaselineConfig):  # a system is saved alone, or with a head for a task
+        prefix = f"{model.base_model_prefix}."
+        saved = {name if name.startswith((prefix, *HEADS)) else prefix + name: saved[name] for name in saved}
     is_head = {name: name.startswith(HEADS) for name in saved | own}
     unexplained = [f"{name} is not in the model" for name in saved if not is_head[name] and name not in own]
     unexplained += [f"{name} is missing" for name in own if not is_head[name] and name not in saved]
