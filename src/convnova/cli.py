@@ -115,6 +115,12 @@ def _add_convert(parser: ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="released checkpoint (a file), or folder of a model")
     parser.add_argument("output", type=Path, help="what to write, the other of the two; must not exist yet")
     parser.add_argument(
+        "--from",
+        dest="system",
+        type=str | None,
+        help="source is the published folder of another system: dnabert, dnabert2, nt, hyenadna or caduceus",
+    )
+    parser.add_argument(
         "--dilation_base", type=int | None, help="d of the schedule 1, 1, 1, d, d^2, ...; default 4"
     )
     parser.add_argument("--stacks", type=int | None, help="blocks in a row with the same dilation; default 1")
@@ -124,9 +130,17 @@ def _add_convert(parser: ArgumentParser) -> None:
 
 
 def _run_convert(arguments: Namespace) -> None:
-    from convnova.model.conversion import convert
+    given = vars(arguments)
+    if (system := given.pop("system")) is None:
+        from convnova.model.conversion import convert
 
-    print(convert(**vars(arguments)))
+        print(convert(**given))
+        return
+    from convnova.baselines.conversion import convert_system
+
+    if dilations := [name for name in ("dilation_base", "stacks", "dilations") if given[name] is not None]:
+        raise InputError(f"{dilations[0]} is for checkpoints of ConvNova; leave it out")
+    print(convert_system(system, given["source"], given["output"]))
 
 
 COMMANDS = {
@@ -229,7 +243,8 @@ def build_parser(task: str = "sequences") -> ArgumentParser:
     subparsers.add_subcommand("data", data, help="public data sets: list, fetch, prepare, check")
     _add_commands(data.add_subcommands(dest="action", required=True), DATA)
     convert = _Parser(
-        description="turn a released checkpoint into a model's folder, or back; every tensor is accounted for"
+        description="turn a released checkpoint into a model's folder, or back, or weights of another system "
+        "(--from) into one; every tensor is accounted for"
     )
     subparsers.add_subcommand("convert", convert, help=convert.description)
     _add_convert(convert)

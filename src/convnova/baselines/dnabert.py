@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM
 
 from convnova.baselines.backbone import BaselineConfig, TokenBackbone, Tokens
-from convnova.baselines.published import renamed
+from convnova.baselines.published import renamed, tied
 from convnova.baselines.words import overlapping_words
 
 PAD_ID, UNKNOWN_ID, CLS_ID, SEP_ID, MASK_ID, FIRST_WORD = range(6)
@@ -117,4 +117,8 @@ def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         InputError: for a tensor of another architecture.
     """
-    return renamed(tensors, _NAMES)
+    return tied(
+        renamed(tensors, _NAMES),
+        bert__cls__predictions__decoder__weight="bert.bert.embeddings.word_embeddings.weight",
+        bert__cls__predictions__decoder__bias="bert.cls.predictions.bias",
+    )

@@ -22,7 +22,7 @@ from transformers.models.bert.modeling_bert import BertPredictionHeadTransform
 
 from convnova.baselines.backbone import BaselineConfig, TokenBackbone, Tokens
 from convnova.baselines.byte_pairs import BytePairs
-from convnova.baselines.published import renamed
+from convnova.baselines.published import renamed, tied
 
 CLS_ID, SEP_ID, PAD_ID, MASK_ID = 1, 2, 3, 4
 
@@ -166,5 +166,5 @@ def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         InputError: for a tensor of another architecture.
     """
-    found = renamed(tensors, _NAMES)
+    found = tied(renamed(tensors, _NAMES), decoder__weight="word_embeddings.weight")
     return {name: one[0] if name == "segment_embedding" else one for name, one in found.items()}

@@ -206,7 +206,7 @@ def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         InputError: for a tensor of another architecture.
     """
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, one in renamed(tensors, _NAMES).items():
         if match := re.fullmatch(r"(.+\.filter\.layers\.)([024])(\..+)", name):  # activations lay between
             name = f"{match[1]}{int(match[2]) // 2}{match[3]}"

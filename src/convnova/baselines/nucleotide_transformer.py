@@ -20,7 +20,7 @@ from transformers import EsmConfig, EsmModel
 from transformers.models.esm.modeling_esm import EsmLMHead
 
 from convnova.baselines.backbone import BaselineConfig, TokenBackbone, Tokens
-from convnova.baselines.published import renamed
+from convnova.baselines.published import renamed, tied
 from convnova.baselines.words import words_side_by_side
 from convnova.errors import InputError
 
@@ -154,7 +154,8 @@ def from_published(tensors: Mapping[str, Tensor], config: NucleotideTransformerC
     Raises:
         InputError: for a tensor of another architecture.
     """
-    found = renamed(tensors, _NAMES)
+    words = "esm.embeddings.word_embeddings.weight"
+    found = tied(renamed(tensors, _NAMES), lm_head__decoder__weight=words)
     if config.is_gated:  # version 2 kept them in its files, and reads rotary positions
         found.pop("esm.embeddings.position_embeddings.weight", None)
     return found

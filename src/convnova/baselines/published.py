@@ -40,6 +40,17 @@ def renamed(tensors: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
     return found
 
 
+def tied(tensors: dict[str, Tensor], **twins: str) -> dict[str, Tensor]:
+    """Return tensors with those that a file leaves out because they are others too.
+
+    Args:
+        tensors: under our names.
+        twins: name of a tensor, dots written as ``__``, and the other one.
+    """
+    missing = {name.replace("__", "."): other for name, other in twins.items()}
+    return {name: tensors[other] for name, other in missing.items() if other in tensors} | tensors
+
+
 def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Load tensors into a model, in place.
 

@@ -141,7 +141,7 @@ def _from_released(
     own = model.state_dict()
     model.to(next(iter(state.values())).dtype)
     model.load_state_dict({row.ours: state[row.released].view_as(own[row.ours]) for row in tensors})
-    with _whole_or_not_at_all(output) as staging:
+    with whole_or_not_at_all(output) as staging:
         staging.mkdir()
         model.save_pretrained(staging)
         ConvNovaTokenizer().save_pretrained(staging)
@@ -183,7 +183,7 @@ def _to_released(source: Path, output: Path) -> Conversion:
         "pytorch-lightning_version": "1.8.6",
         "hyper_parameters": {"dilations": list(config.dilations)},
     }
-    with _whole_or_not_at_all(output) as staging:
+    with whole_or_not_at_all(output) as staging:
         torch.save(checkpoint, staging)
     return Conversion(output, model_class.__name__, config.dilations, f"of {source}", tensors)
 
@@ -356,7 +356,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _whole_or_not_at_all(output: Path) -> Iterator[Path]:
+def whole_or_not_at_all(output: Path) -> Iterator[Path]:
     """Give a name beside `output` to write to; it becomes `output` once all is written."""
     output.parent.mkdir(parents=True, exist_ok=True)
     staging = output.with_name(f".{output.name}.{uuid.uuid4().hex[:8]}")
