@@ -11,6 +11,18 @@ from convnova.baselines.systems import backbone_of
 from convnova.errors import InputError
 from convnova.model.modeling_convnova import masked_cross_entropy, sequence_loss
 
+_LANGUAGE_MODEL = ("lm_head.", "bert.cls.", "decoder.", "transform.")
+
+
+def parameters_in_use(model: PreTrainedModel) -> int:
+    """Return how many weights a model with a head for a task trains: not those of a language model's head."""
+    prefix = f"{model.base_model_prefix}."
+    return sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and not name.removeprefix(prefix).startswith(_LANGUAGE_MODEL)
+    )
+
 
 class BaselineForSequenceClassification(PreTrainedModel):
     """A system and a head for classes, independent labels or values of a sequence."""

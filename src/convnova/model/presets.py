@@ -1,4 +1,4 @@
-"""The published architectures by name, one for labels of single bases, and one for many tracks.
+"""The published architectures by name, a small one, one for labels of single bases, and one for many tracks.
 
 ``chromatin`` is for hundreds of tracks, as DeepSEA's 919, in windows of 1 kb or more: from the middle it sees
 1,001 bp, and each output reads 256 channels. The published models have 128 and see 193 bp.
@@ -15,6 +15,7 @@ _GENOMIC_BENCHMARKS = {"hidden_size": 64, "kernel_size": 5, "mlp_expansion": 4, 
 PRESETS: dict[str, dict[str, Any]] = {
     "pretraining": {"hidden_size": 128, "kernel_size": 9, "mlp_expansion": 2, "use_ffn": True},
     "nt": {"hidden_size": 128, "kernel_size": 9, "mlp_expansion": 2, "use_ffn": False},
+    "nt-0.5m": {"hidden_size": 64, "kernel_size": 9, "mlp_expansion": 2, "use_ffn": False},
     "genomic-benchmarks": _GENOMIC_BENCHMARKS,
     "genomic-benchmarks-386k": _GENOMIC_BENCHMARKS | {"use_final_conv": True},
     # Eight blocks that grow to a receptive field of 4 kb: growing_dilations(4000, 9, 8).

@@ -1,0 +1,207 @@
+"""What models cost at several lengths: time, memory and multiply-adds, each measured in a process of its own.
+
+A step of training and a pass of inference over about as many bases at every length. Memory is the highest
+resident size of the process less what it was after a pass over short sequences. What needs more than the
+memory that is free, or longer than the time given, is reported as such.
+
+L length in bp.
+"""
+
+import json
+import math
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import psutil
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from convnova.baselines.architectures import SequenceClassifier, sequence_classifier
+from convnova.baselines.byte_pairs import train_byte_pairs
+from convnova.baselines.dnabert2 import DNABERT2Config
+from convnova.baselines.heads import parameters_in_use
+from convnova.baselines.supervised import SupervisedConfig
+from convnova.errors import InputError
+from convnova.sequence import decode
+from convnova.training.arguments import resolve_precision
+from convnova.training.settings import NetworkSettings
+from convnova.training.start import start
+
+Kind = Literal["training", "inference"]
+KINDS: tuple[Kind, ...] = ("training", "inference")
+BASES = 2**15
+"""Of a batch, where sequences are not longer than that."""
+_WARMUP_BP = 256
+_USABLE_SHARE = 0.8
+
+
+class Cost(NamedTuple):
+    """What one pass of one model costs at one length."""
+
+    model: str
+    kind: Kind
+    length_bp: int
+    batch: int
+    bp_per_second: float
+    """NaN where it was not possible."""
+    bytes: float
+    """That the pass adds at its peak."""
+    failure: str
+    """Why it was not possible; empty where it was."""
+
+
+class Size(NamedTuple):
+    """What a model has whatever the length."""
+
+    parameters: int
+    multiply_adds_per_bp: float
+    """Of matrix products and convolutions in a pass of inference over 1 kb, as PyTorch counts them."""
+
+
+def measure_costs(
+    models: dict[str, str],
+    lengths: Sequence[int],
+    seconds: float,
+    threads: int,
+) -> Iterator[Cost]:
+    """Yield the cost of training and inference of each model at each length, up to the longest that it takes.
+
+    Args:
+        models: source, as ``--model`` takes it, by name.
+        lengths: in bp, ascending.
+        seconds: most time of one measurement.
+        threads: of the processor.
+    """
+    for name, source in models.items():
+        for kind in KINDS:
+            for length in lengths:
+                cost = _alone(name, source, kind, length, seconds, threads)
+                yield cost
+                if cost.failure:
+                    break
+
+
+def _alone(name: str, source: str, kind: Kind, length: int, seconds: float, threads: int) -> Cost:
+    """Return one cost, measured in its own process."""
+    batch = max(1, BASES // length)
+    nothing = Cost(name, kind, length, batch, math.nan, math.nan, "")
+    given = json.dumps([source, kind, length, batch, threads])
+    try:
+        command = [sys.executable, "-m", __spec__.name, given]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return nothing._replace(failure=f"longer than {seconds:g} s")
+    if answer.returncode:
+        return nothing._replace(failure="out of memory")  # killed by the system
+    found = json.loads(answer.stdout.splitlines()[-1])
+    return nothing._replace(**found)
+
+
+def measure_one(source: str, kind: Kind, length: int, batch: int) -> dict[str, Any]:
+    """Return speed and memory of a pass in this process, or why it is not possible."""
+    try:
+        model = made(source, length)
+        run = _pass(model, kind)
+        run(1, min(_WARMUP_BP, length))
+        before = _peak_bytes()
+        times = [_seconds(run, batch, length)]
+        added = _peak_bytes() - before
+        times += [_seconds(run, batch, length) for _ in range(3 if times[0] < 5 else 1)]
+    except InputError as error:
+        return {"failure": f"reads no more ({error})"}
+    except RuntimeError as error:
+        if "alloc" not in str(error) and "memory" not in str(error):
+            raise
+        return {"failure": "out of memory"}
+    return {"bp_per_second": batch * length / statistics.median(times[1:]), "bytes": added}
+
+
+def size_of(source: str) -> Size:
+    """Return number of weights and multiply-adds of a model."""
+    length = 1024
+    model = made(source, length)
+    with FlopCounterMode(display=False) as counter:
+        _pass(model, "inference")(1, length)
+    return Size(parameters_in_use(model), counter.get_total_flops() / 2 / length)
+
+
+def made(source: str, length: int) -> SequenceClassifier:
+    """Return a classifier of two classes, with random weights, for sequences of a length."""
+    torch.manual_seed(0)
+    config = start(source, NetworkSettings(), ("0", "1"), problem_type="single_label_classification").config
+    if isinstance(config, SupervisedConfig):
+        config.input_bp = max(length, _WARMUP_BP)
+    if isinstance(config, DNABERT2Config) and config.tokenizer is None:
+        letters = decode(np.random.default_rng(0).integers(0, 4, 200_000).astype(np.uint8))
+        config.tokenizer = train_byte_pairs([letters], config.vocab_size)
+    return sequence_classifier(config)
+
+
+def _pass(model: SequenceClassifier, kind: Kind) -> Callable[[int, int], None]:
+    """Return a call that does a step of training, or a pass of inference, over a batch of a length."""
+    is_bf16 = resolve_precision("auto") == "bf16"
+    is_training = kind == "training"
+    model.train(is_training)
+    optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad) if is_training else None
+
+    def run(batch: int, length: int) -> None:
+        ids, labels = torch.randint(0, 4, (batch, length)), torch.randint(0, 2, (batch,))
+        with (
+            torch.set_grad_enabled(is_training),
+            torch.autocast("cpu", torch.bfloat16, enabled=is_bf16),
+        ):
+            output = model(ids, labels=labels)
+        if optimizer is not None:
+            output.loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return run
+
+
+def _seconds(run: Callable[[int, int], None], batch: int, length: int) -> float:
+    began = time.perf_counter()
+    run(batch, length)
+    return time.perf_counter() - began
+
+
+def _peak_bytes() -> int:
+    """Return the highest resident size of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def growth(costs: Sequence[Cost], what: Literal["seconds", "bytes"]) -> float:
+    """Return by what power of the length time or memory of a sequence grows, over the longer half of lengths.
+
+    NaN with fewer than two lengths.
+    """
+    found = [cost for cost in costs if not cost.failure]
+    found = found[len(found) // 2 if len(found) > 3 else 0 :]
+    if len(found) < 2:
+        return math.nan
+    lengths = [cost.length_bp for cost in found]
+    values = [
+        cost.length_bp / cost.bp_per_second if what == "seconds" else max(cost.bytes / cost.batch, 1.0)
+        for cost in found
+    ]
+    return float(np.polyfit(np.log(lengths), np.log(values), 1)[0])
+
+
+def _main(given: str) -> None:
+    source, kind, length, batch, threads = json.loads(given)
+    torch.set_num_threads(threads)
+    free = psutil.virtual_memory().available
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + int(_USABLE_SHARE * free), resource.RLIM_INFINITY))
+    print(json.dumps(measure_one(source, kind, length, batch)))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

@@ -1,0 +1,86 @@
+"""What models cost at several lengths: it is measured, and what is not possible is said."""
+
+import json
+import math
+import subprocess
+
+import pytest
+import torch
+
+from convnova.benchmark import costs
+from convnova.benchmark.costs import Cost, growth, measure_costs, measure_one, size_of
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("kind", costs.KINDS)
+def test_speed_and_memory_are_measured(kind):
+    found = measure_one("preset:cnn", kind, 128, 2)
+    assert found["bp_per_second"] > 0
+    assert found["bytes"] >= 0
+
+
+def test_a_sequence_that_a_model_does_not_read_is_a_failure_and_no_crash():
+    found = measure_one("preset:dnabert-3-0.5m", "inference", 600, 1)
+    assert found["failure"].startswith("reads no more (a sequence of 600 bp is longer than dnabert reads")
+
+
+def test_memory_that_is_not_there_is_a_failure_and_other_errors_are_not_hidden(monkeypatch):
+    for message, is_memory in (("DefaultCPUAllocator: can't allocate memory", True), ("a bug", False)):
+
+        def made(source, length, message=message):
+            raise RuntimeError(message)
+
+        monkeypatch.setattr(costs, "made", made)
+        if is_memory:
+            assert measure_one("preset:cnn", "training", 128, 2) == {"failure": "out of memory"}
+        else:
+            with pytest.raises(RuntimeError, match="a bug"):
+                measure_one("preset:cnn", "training", 128, 2)
+
+
+def test_lengths_end_where_a_model_does(monkeypatch):
+    """Each in a process of its own; one that is killed, or takes too long, ends its model's lengths."""
+    asked = []
+
+    def run(command, *, timeout, **kwargs):
+        source, kind, length, batch, threads = json.loads(command[-1])
+        asked.append((source, kind, length))
+        if source == "preset:slow" and length > 100:
+            raise subprocess.TimeoutExpired(command, timeout)
+        if kind == "training" and length > 1000:
+            return subprocess.CompletedProcess(command, -9, "", "")
+        return subprocess.CompletedProcess(command, 0, '{"bp_per_second": 5.0, "bytes": 7}\n', "")
+
+    monkeypatch.setattr(costs.subprocess, "run", run)
+    models = {"ours": "preset:nt", "slow": "preset:slow"}
+    found = list(measure_costs(models, [100, 1000, 10_000, 100_000], seconds=9, threads=1))
+    assert [(cost.model, cost.kind, cost.length_bp, cost.failure) for cost in found if cost.failure] == [
+        ("ours", "training", 10_000, "out of memory"),
+        ("slow", "training", 1000, "longer than 9 s"),
+        ("slow", "inference", 1000, "longer than 9 s"),
+    ]
+    assert ("preset:nt", "training", 100_000) not in asked
+    assert ("preset:nt", "inference", 100_000) in asked
+    assert [cost.batch for cost in found[:4]] == [327, 32, 3, 327]
+
+
+def test_multiply_adds_are_counted_and_parameters_are_those_in_use():
+    size = size_of("preset:nt-0.5m")
+    assert size.parameters == 426_562
+    assert size.multiply_adds_per_bp == pytest.approx(423_552, rel=1e-3)
+
+
+def test_growth_is_the_exponent_over_the_longer_half():
+    quadratic = [Cost("a", "training", n, 1, n / (1e-6 * n**2), 3.0 * n, "") for n in (64, 128, 256, 512)]
+    assert growth(quadratic, "seconds") == pytest.approx(2)
+    assert growth(quadratic, "bytes") == pytest.approx(1)
+    failed = Cost("a", "training", 1024, 1, math.nan, math.nan, "out of memory")
+    assert growth([*quadratic, failed], "seconds") == pytest.approx(2)
+    assert math.isnan(growth([failed], "seconds"))
