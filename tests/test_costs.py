@@ -50,7 +50,7 @@ def test_lengths_end_where_a_model_does(monkeypatch):
     asked = []
 
     def run(command, *, timeout, **kwargs):
-        source, kind, length, batch, threads = json.loads(command[-1])
+        source, kind, length, *_ = json.loads(command[-1])
         asked.append((source, kind, length))
         if source == "preset:slow" and length > 100:
             raise subprocess.TimeoutExpired(command, timeout)
