@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHUNK = 16
-SEGMENT_NUMBERS = 2**20
-"""Most numbers in a tensor of states: 4 MB."""
+SEGMENT_NUMBERS = 2**18
+"""Most numbers in a tensor of states: 1 MB, so that the few that are worked on stay in the cache of a core."""
 
 
 def selective_scan(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -49,15 +49,13 @@ class _SelectiveScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        output = torch.empty_like(x)
-        state = x.new_zeros(x.shape[0], *a.shape)
-        begins = []
+        output, rates = torch.empty_like(x), a.T.contiguous()
+        begins = [x.new_zeros(len(x), *rates.shape)]
         for part in _segments(x, a):
-            begins.append(state)
-            _, states = _states(x[:, part], dt[:, part], a, b[:, part], state)
-            output[:, part] = (states @ c[:, part].unsqueeze(-1)).squeeze(-1)
-            state = states[:, -1].clone()
-        ctx.save_for_backward(x, dt, a, b, c, *begins)
+            _, states = _states(x[:, part], dt[:, part], rates, b[:, part], begins[-1])
+            output[:, part] = (c[:, part].unsqueeze(-2) @ states[:, 1:]).squeeze(-2)
+            begins.append(states[:, -1].clone())
+        ctx.save_for_backward(x, dt, a, b, c, *begins[:-1])
         return output
 
     @staticmethod
@@ -65,24 +63,23 @@ class _SelectiveScan(torch.autograd.Function):
         gradient = gradients[0]
         x, dt, a, b, c, *begins = ctx.saved_tensors
         of_x, of_dt, of_b, of_c = (torch.empty_like(one) for one in (x, dt, b, c))
-        of_a, carried = torch.zeros_like(a), torch.zeros_like(begins[0])
+        rates = a.T.contiguous()
+        of_rates, carried = torch.zeros_like(rates), torch.zeros_like(begins[0])
         for part, begin in reversed(list(zip(_segments(x, a), begins, strict=True))):
-            decay, states = _states(x[:, part], dt[:, part], a, b[:, part], begin)
-            before = torch.cat([begin.unsqueeze(1), states[:, :-1]], dim=1)
-            of_c[:, part] = (gradient[:, part].unsqueeze(-2) @ states).squeeze(-2)
-            of_states = gradient[:, part].unsqueeze(-1) * c[:, part].unsqueeze(-2)
+            decay, states = _states(x[:, part], dt[:, part], rates, b[:, part], begin)
+            of_c[:, part] = (states[:, 1:] @ gradient[:, part].unsqueeze(-1)).squeeze(-1)
+            of_states = gradient[:, part].unsqueeze(-2) * c[:, part].unsqueeze(-1)
             of_states[:, -1] += carried
-            later = torch.cat([decay[:, 1:], torch.zeros_like(decay[:, :1])], dim=1)
-            _recur_(later, of_states, is_backward=True)
+            _recur_(decay[:, 1:], of_states, is_backward=True)
             carried = decay[:, 0] * of_states[:, 0]
             entered = dt[:, part] * x[:, part]
-            of_entered = (of_states @ b[:, part].unsqueeze(-1)).squeeze(-1)
-            of_b[:, part] = (entered.unsqueeze(-2) @ of_states).squeeze(-2)
-            of_exponent = of_states.mul_(before).mul_(decay)
-            of_a += torch.einsum("bldn,bld->dn", of_exponent, dt[:, part])
-            of_dt[:, part] = torch.einsum("bldn,dn->bld", of_exponent, a) + of_entered * x[:, part]
+            of_entered = (b[:, part].unsqueeze(-2) @ of_states).squeeze(-2)
+            of_b[:, part] = (of_states @ entered.unsqueeze(-1)).squeeze(-1)
+            of_exponent = of_states.mul_(states[:, :-1]).mul_(decay[:, :-1])
+            of_dt[:, part] = (of_exponent * rates).sum(dim=-2).addcmul_(of_entered, x[:, part])
+            of_rates += of_exponent.mul_(dt[:, part].unsqueeze(-2)).sum(dim=(0, 1))
             of_x[:, part] = of_entered * dt[:, part]
-        return of_x, of_dt, of_a, of_b, of_c
+        return of_x, of_dt, of_rates.T, of_b, of_c
 
 
 def _segments(x: Tensor, a: Tensor) -> Iterator[slice]:
@@ -92,12 +89,22 @@ def _segments(x: Tensor, a: Tensor) -> Iterator[slice]:
         yield slice(start, min(start + step, x.shape[1]))
 
 
-def _states(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, begin: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how the state decays at each position of a segment, and the state after it, (B, S, D, N)."""
-    decay = torch.exp(dt.unsqueeze(-1) * a)
-    states = (dt * x).unsqueeze(-1) * b.unsqueeze(-2)
-    states[:, 0].addcmul_(decay[:, 0], begin)
-    _recur_(decay, states, is_backward=False)
+def _states(x: Tensor, dt: Tensor, rates: Tensor, b: Tensor, begin: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the states of a segment, and how they decay, with a place more each, (B, S + 1, N, D).
+
+    ::
+
+        states   what the segment begins with, then those after each position
+        decay    at each position, then nothing that is read
+    """
+    batch, length, channels = x.shape
+    decay, states = x.new_empty(2, batch, length + 1, len(rates), channels)
+    decay[:, -1] = 0
+    torch.mul(dt.unsqueeze(-2), rates, out=decay[:, :-1]).exp_()
+    states[:, 0] = begin
+    torch.mul((dt * x).unsqueeze(-2), b.unsqueeze(-1), out=states[:, 1:])
+    states[:, 1].addcmul_(decay[:, 0], begin)
+    _recur_(decay[:, :-1], states[:, 1:], is_backward=False)
     return decay, states
 
 
@@ -105,19 +112,21 @@ def _recur_(decay: Tensor, values: Tensor, is_backward: bool) -> None:
     """Add to each value, in place, the one before it (or after it) times the decay at its own position.
 
     Args:
-        decay: (B, S, D, N), S a multiple of `CHUNK`; what it is where the recurrence begins plays no part.
-        values: (B, S, D, N).
+        decay: (B, S, N, D), S a multiple of `CHUNK`; what it is where the recurrence begins plays no part.
+        values: (B, S, N, D).
         is_backward: whether it runs from the last position to the first.
     """
-    batch, length, *state = values.shape
-    decay, values = (one.view(batch, length // CHUNK, CHUNK, *state) for one in (decay, values))
-    places, chunks = list(range(CHUNK)), list(range(length // CHUNK))
-    if is_backward:
-        places, chunks = places[::-1], chunks[::-1]
+    decay, values = (one.unflatten(1, (-1, CHUNK)) for one in (decay, values))
+    decays, places = decay.unbind(2), values.unbind(2)
+    order = range(CHUNK)[::-1] if is_backward else range(CHUNK)
+    for earlier, place in pairwise(order):
+        places[place].addcmul_(decays[place], places[earlier])
+    if (chunks := values.shape[1]) == 1:
+        return
     reached = torch.empty_like(decay)  # what is left, at each position, of the value before the chunk
-    reached[:, :, places[0]] = decay[:, :, places[0]]
-    for earlier, place in pairwise(places):
-        values[:, :, place].addcmul_(decay[:, :, place], values[:, :, earlier])
-        torch.mul(decay[:, :, place], reached[:, :, earlier], out=reached[:, :, place])
-    for earlier, chunk in pairwise(chunks):
-        values[:, chunk].addcmul_(reached[:, chunk], values[:, earlier, places[-1]].unsqueeze(1))
+    left = reached.unbind(2)
+    left[order[0]].copy_(decays[order[0]])
+    for earlier, place in pairwise(order):
+        torch.mul(decays[place], left[earlier], out=left[place])
+    for earlier, chunk in pairwise(range(chunks)[::-1] if is_backward else range(chunks)):
+        values[:, chunk].addcmul_(reached[:, chunk], values[:, earlier, order[-1]].unsqueeze(1))
