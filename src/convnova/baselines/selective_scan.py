@@ -25,7 +25,7 @@ from torch import Tensor
 
 CHUNK = 16
 SEGMENT_NUMBERS = 2**18
-"""Most numbers in a tensor of states: 1 MB, so that the few that are worked on stay in the cache of a core."""
+"""Most numbers in a tensor of states: 1 MB, so that the few that are in use stay in the cache of a core."""
 
 
 def selective_scan(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
