@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from convnova.benchmark import costs
-from convnova.benchmark.costs import Cost, growth, measure_costs, measure_one, size_of
+from convnova.benchmark.costs import Cost, growth, measure_cost, measure_one, size_of
 
 
 @pytest.fixture(autouse=True)
@@ -45,30 +45,29 @@ def test_memory_that_is_not_there_is_a_failure_and_other_errors_are_not_hidden(m
                 measure_one("preset:cnn", "training", 128, 2)
 
 
-def test_lengths_end_where_a_model_does(monkeypatch):
-    """Each in a process of its own; one that is killed, or takes too long, ends its model's lengths."""
-    asked = []
+def test_each_measurement_is_a_process_of_its_own_and_what_ends_it_is_said(monkeypatch):
+    answers = {
+        "good": subprocess.CompletedProcess([], 0, 'x\n{"bp_per_second": 5.0, "bytes": 7}\n', ""),
+        "killed": subprocess.CompletedProcess([], -9, "", ""),
+    }
 
     def run(command, *, timeout, **kwargs):
-        source, kind, length, *_ = json.loads(command[-1])
-        asked.append((source, kind, length))
-        if source == "preset:slow" and length > 100:
+        source, kind, length, batch, threads = json.loads(command[-1])
+        assert (kind, length, batch, threads, timeout) == ("training", 1000, 32, 1, 9)
+        if source == "slow":
             raise subprocess.TimeoutExpired(command, timeout)
-        if kind == "training" and length > 1000:
-            return subprocess.CompletedProcess(command, -9, "", "")
-        return subprocess.CompletedProcess(command, 0, '{"bp_per_second": 5.0, "bytes": 7}\n', "")
+        return answers[source]
 
     monkeypatch.setattr(costs.subprocess, "run", run)
-    models = {"ours": "preset:nt", "slow": "preset:slow"}
-    found = list(measure_costs(models, [100, 1000, 10_000, 100_000], seconds=9, threads=1))
-    assert [(cost.model, cost.kind, cost.length_bp, cost.failure) for cost in found if cost.failure] == [
-        ("ours", "training", 10_000, "out of memory"),
-        ("slow", "training", 1000, "longer than 9 s"),
-        ("slow", "inference", 1000, "longer than 9 s"),
-    ]
-    assert ("preset:nt", "training", 100_000) not in asked
-    assert ("preset:nt", "inference", 100_000) in asked
-    assert [cost.batch for cost in found[:4]] == [327, 32, 3, 327]
+    found = {name: measure_cost(name, name, "training", 1000, 9, 1) for name in ("good", "killed", "slow")}
+    assert found["good"] == Cost("good", "training", 1000, 32, 5.0, 7, "")
+    assert (found["killed"].failure, found["slow"].failure) == ("out of memory", "longer than 9 s")
+
+
+def test_a_process_of_its_own_measures():
+    cost = measure_cost("cnn", "preset:cnn", "inference", 128, 120, 1)
+    assert cost.failure == ""
+    assert cost.bp_per_second > 0
 
 
 def test_multiply_adds_are_counted_and_parameters_are_those_in_use():

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
+from convnova.benchmark.compare_settings import CompareSettings
 from convnova.benchmark.settings import BenchmarkSettings
 from convnova.data.catalogue.settings import (
     CheckSettings,
@@ -188,6 +189,12 @@ COMMANDS = {
         BenchmarkSettings,
         "benchmark.suite:benchmark",
         "; the same command goes on with the jobs that are missing",
+    ),
+    "compare": Command(
+        "compare ConvNova with other systems: quality, size, speed and memory, in one table",
+        CompareSettings,
+        "benchmark.compare:compare",
+        "; the same command goes on with what is missing",
     ),
 }
 TASKS = {

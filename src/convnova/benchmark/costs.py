@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -48,6 +48,7 @@ class Cost(NamedTuple):
     kind: Kind
     length_bp: int
     batch: int
+    """Sequences at once."""
     bp_per_second: float
     """NaN where it was not possible."""
     bytes: float
@@ -64,31 +65,17 @@ class Size(NamedTuple):
     """Of matrix products and convolutions in a pass of inference over 1 kb, as PyTorch counts them."""
 
 
-def measure_costs(
-    models: dict[str, str],
-    lengths: Sequence[int],
-    seconds: float,
-    threads: int,
-) -> Iterator[Cost]:
-    """Yield the cost of training and inference of each model at each length, up to the longest that it takes.
+def measure_cost(name: str, source: str, kind: Kind, length: int, seconds: float, threads: int) -> Cost:
+    """Return one cost, measured in its own process.
 
     Args:
-        models: source, as ``--model`` takes it, by name.
-        lengths: in bp, ascending.
-        seconds: most time of one measurement.
+        name: of the model.
+        source: as ``--model`` takes it.
+        kind: what is done.
+        length: of the sequences in bp.
+        seconds: most time that it may take, with its start.
         threads: of the processor.
     """
-    for name, source in models.items():
-        for kind in KINDS:
-            for length in lengths:
-                cost = _alone(name, source, kind, length, seconds, threads)
-                yield cost
-                if cost.failure:
-                    break
-
-
-def _alone(name: str, source: str, kind: Kind, length: int, seconds: float, threads: int) -> Cost:
-    """Return one cost, measured in its own process."""
     batch = max(1, BASES // length)
     nothing = Cost(name, kind, length, batch, math.nan, math.nan, "")
     given = json.dumps([source, kind, length, batch, threads])

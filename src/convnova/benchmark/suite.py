@@ -108,7 +108,7 @@ def plan(settings: BenchmarkSettings) -> list[Job]:
             "grid searches learning rate and batch size, and a regression has none; leave it out"
         )
     resolve_precision(settings.training.precision)
-    models = _models(settings.model)
+    models = models_of(settings.model)
     origins = {}
     for name, source in models.items():
         check_model(source, settings.network)
@@ -189,8 +189,12 @@ def fit_to_task(
     return {"network": network, "training": training}
 
 
-def _models(given: str) -> dict[str, str]:
-    """Return sources by the names of the models; folders are absolute."""
+def models_of(given: str) -> dict[str, str]:
+    """Return sources by the names of models, as ``--model`` has them; folders are absolute.
+
+    Raises:
+        InputError: when there is none, or two have one name.
+    """
     models: dict[str, str] = {}
     for item in filter(None, map(str.strip, given.split(","))):
         name, equals, source = item.rpartition("=")

@@ -135,7 +135,7 @@ def starting_point(model: str, network: TaskNetworkSettings, task: Task) -> Star
 def _fit_to(config: BaselineConfig, task: Task, longest: int) -> None:
     """Settle what a system takes from its data: the one length that it reads, or its words."""
     if isinstance(config, SupervisedConfig):
-        config.input_bp = longest
+        config.input_bp = max(longest, config.shortest_bp)
     elif isinstance(config, DNABERT2Config) and config.tokenizer is None:
         sequences = islice(task.train.ids, WORDS_FROM)
         config.tokenizer = train_byte_pairs(map(decode, sequences), config.vocab_size)

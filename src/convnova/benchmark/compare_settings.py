@@ -1,0 +1,49 @@
+"""Settings of `convnova compare`; light to import, for the command line."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from convnova.errors import InputError
+from convnova.training.finetune_settings import FinetuneSettings
+
+LENGTHS_BP = (256, 1024, 4096, 8192, 32_768, 65_536)
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """ConvNova against other systems: quality on tasks, and what each costs at several lengths."""
+
+    output: Path
+    """Folder for the results; a run that stopped goes on there."""
+    models: str = "convnova,hyenadna,caduceus-ph,caduceus-ps,dnabert,dnabert2,nt,cnn"
+    """Systems, with commas between; or, as in convnova benchmark, NAME=preset:NAME or NAME=folder."""
+    size: Literal["0.5m", "1.7m"] = "0.5m"
+    """About how many weights each has in use, where a system is only named; the cnn has one size."""
+    suite: str | None = None
+    """Suite whose tasks are trained on from scratch; default none, then only costs are measured."""
+    tasks: str | None = None
+    """Tasks of the suite, with commas between; default all."""
+    seeds: int = 3
+    """Trainings of each model on each task."""
+    data: Path | None = None
+    """Folder of the data sets; default $CONVNOVA_DATA, or the user's cache."""
+    training: FinetuneSettings = field(default_factory=FinetuneSettings)
+    """How to train, the same for all: their one budget."""
+    lengths_bp: list[int] = field(default_factory=lambda: list(LENGTHS_BP))
+    """At what lengths costs are measured, as far as each model goes."""
+    most_seconds: float = 120.0
+    """Longest that one measurement may take."""
+    threads: int | None = None
+    """CPU threads of a training and of a measurement; default all cores."""
+
+    def __post_init__(self) -> None:
+        if self.tasks is not None and self.suite is None:
+            raise InputError("tasks need the suite that they are of")
+        if any(length < 1 for length in self.lengths_bp) or sorted(set(self.lengths_bp)) != self.lengths_bp:
+            raise InputError(f"lengths_bp must be ascending and at least 1, got {self.lengths_bp}")
+        if self.most_seconds <= 0:
+            raise InputError(f"most_seconds must be above 0, got {self.most_seconds:g}")
+        for name in ("seeds", "threads"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
