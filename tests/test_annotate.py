@@ -282,6 +282,15 @@ def test_an_unknown_chromosome_is_told_before_anything_is_predicted(toy, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("setting", ["output", "proteins"])
+def test_an_input_is_never_written_over(toy, tmp_path, setting):
+    before = (toy / "g.fa").read_bytes()
+    for path in (toy / "g.fa", toy / "g.gff3"):
+        with pytest.raises(InputError, match=r"input and output are one file; write to another"):
+            annotated(toy, tmp_path, annotation=toy / "g.gff3", **{setting: path})
+    assert (toy / "g.fa").read_bytes() == before
+
+
 def test_an_output_that_cannot_be_written_is_told_before_anything_is_predicted(toy, tmp_path, monkeypatch):
     monkeypatch.setattr("convnova.inference.annotate.predict_bases", None)
     (tmp_path / "genes.gff3").mkdir()

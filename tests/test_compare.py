@@ -77,9 +77,7 @@ def test_names_of_systems_and_models():
         "hyenadna": "preset:hyenadna-1.7m",
     }
     assert named_models("new=preset:nt", "0.5m") == {"new": "preset:nt"}
-    with pytest.raises(
-        InputError, match=r"there is no system 'caduceus'; nearest are caduceus-p"
-    ):
+    with pytest.raises(InputError, match=r"there is no system 'caduceus'; nearest are caduceus-p"):
         named_models("caduceus", "0.5m")
     assert all(set(sizes) == {"0.5m", "1.7m"} for sizes in SYSTEMS.values())
 

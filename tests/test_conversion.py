@@ -148,7 +148,7 @@ def test_without_a_head_it_is_the_backbone(tmp_path):
         ({"dilation_base": 2, "stacks": 5}, None, (1,) * 5, "as given (d=2, stacks=5)"),
         ({"dilations": [1, 1, 2, 3, 5]}, None, (1, 1, 2, 3, 5), "as given"),
         ({}, {"model": {"dilation": 3, "num_cnn_stacks": 1}}, (1, 1, 1, 3, 9), "settings in the checkpoint"),
-        ({"dilation_base": 2}, {"dilation": 3}, (1, 1, 1, 2, 4), "as given"),
+        ({"dilation_base": 2}, {"dilation": 2}, (1, 1, 1, 2, 4), "as given"),
         ({}, {"model": {"hidden_dim": 16}}, (1, 1, 1, 4, 16), "assumed, as the weights do not hold them"),
     ],
 )
@@ -280,6 +280,13 @@ def test_dilations_that_do_not_fit_are_refused(given, message, tmp_path):
     with pytest.raises(InputError, match=message):
         convert(CASE, tmp_path / "ours", **given)
     assert names_in(tmp_path) == []
+
+
+def test_dilations_that_contradict_the_checkpoint_are_refused(tmp_path):
+    path = changed(tmp_path, lambda state: None, hyper_parameters={"dilation": 3})
+    message = "the checkpoint has dilations 1,1,1,3,9, and 1,1,1,2,4 are given; leave the dilation settings"
+    with pytest.raises(InputError, match=message):
+        convert(path, tmp_path / "ours", dilation_base=2)
 
 
 def test_nothing_is_overwritten_and_a_source_must_exist(tmp_path):

@@ -22,6 +22,8 @@ from convnova.data.base_labels import GeneLabelSettings
 from convnova.data.gene_task import load_gene_task
 from convnova.errors import InputError, TerminatedError
 from convnova.genome import read_gff3
+from convnova.inference.annotate import annotate
+from convnova.inference.annotate_settings import AnnotateSettings
 from convnova.inference.genes import Decoder
 from convnova.inference.saved_genes import COSTS, load_gene_finder
 from convnova.inference.score_bases import score_bases
@@ -128,6 +130,7 @@ def test_run_folder(finished):
         "has_coding_exons": True,
         "metric": "mcc",
         "average_strands": True,
+        "seen": strict_json(output / "task.json")["seen"],
         "gene_score": result.test.decoded[NETWORK].settings.gene_score,
         "intron_score": result.test.decoded[NETWORK].settings.intron_score,
         "content_weight": result.test.decoded[NETWORK].settings.content_weight,
@@ -270,6 +273,18 @@ def test_the_same_weights_in_another_way(toy, finished, tmp_path, changes):
     run(toy, tmp_path / "run", training=training(**changes))
     ours, theirs = (load_gene_finder(folder).model.state_dict() for folder in (tmp_path / "run", finished[0]))
     assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) < 2e-4
+
+
+def test_annotate_says_which_chromosomes_were_seen_in_training(toy, finished, tmp_path):
+    saved = load_gene_finder(finished[0]).saved
+    assert list(saved.seen.values()) == [["chr2", "chr3", "chr10"]]
+    screen = io.StringIO()
+    given = AnnotateSettings(toy / "g.fa", finished[0], tmp_path / "g.gff3", annotation=toy / "g.gff3")
+    annotate(given, Console(file=screen, width=250))
+    assert "3 of 4 chromosomes were trained or chosen on (chr2, chr10, chr3), so what" in screen.getvalue()
+    screen = io.StringIO()
+    annotate(replace(given, chromosomes=["chr1"]), Console(file=screen, width=250))
+    assert "trained or chosen on" not in screen.getvalue()
 
 
 # What it starts from

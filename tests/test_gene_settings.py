@@ -78,6 +78,13 @@ def test_labels_that_come_with_a_file_are_not_chosen(tmp_path):
         GeneFindingSettings(output=tmp_path, labels=GeneLabelSettings("frame"), **files)
 
 
+def test_no_chromosome_is_held_out_twice(tmp_path):
+    with pytest.raises(InputError, match="chr4 cannot be held out for validation and for test at once"):
+        GeneDataSettings(
+            annotation=tmp_path, validation_chromosomes=["chr4"], test_chromosomes=["chr3", "chr4"]
+        )
+
+
 def test_files_are_named_by_setting(tmp_path):
     data = GeneDataSettings(annotation=tmp_path / "a", genome=tmp_path / "g")
     assert {name for name, path in data.files().items() if path} == {"annotation", "genome"}

@@ -338,6 +338,12 @@ def test_what_cannot_be_run_is_said_before_anything_runs(data, tmp_path, no_trai
     assert not no_training
 
 
+def test_a_folder_of_another_run_is_refused(data, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match=r"another run wrote there \(run\.json\); choose another output"):
+        benchmark(settings(data, tmp_path), QUIET)
+
+
 def test_a_network_of_a_pretrained_model_is_settled(data, tmp_path, pretrained, no_training):
     with pytest.raises(
         InputError, match="the architecture of a folder is settled, so hidden_size cannot be given"

@@ -26,15 +26,21 @@ def make_folder(path: Path) -> None:
         raise InputError(f"{path}: cannot be used for output ({reason}); choose another place")
 
 
-def make_place(path: Path) -> None:
+def make_place(path: Path, *inputs: str | Path | None) -> None:
     """Make the folder of a file that will be written: better now than after hours.
 
+    Args:
+        path: the file.
+        inputs: files that are read, which must be others.
+
     Raises:
-        InputError: when it cannot be made or written to, or the path is that of a folder.
+        InputError: when it cannot be made or written to, or the path is that of a folder or an input.
     """
     make_folder(path.parent)
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file")
+    if any(one is not None and Path(one).resolve() == path.resolve() for one in inputs):
+        raise InputError(f"{path}: input and output are one file; write to another")
 
 
 @contextmanager

@@ -39,8 +39,10 @@ def any_preset(name: str, **changes: Any) -> AnyConfig:
     if name in PRESETS:
         check_settings(PRESETS[name].system, changes)
         return preset_config(name, **changes)
-    if name not in OWN_PRESETS and (near := get_close_matches(name, [*OWN_PRESETS, *PRESETS], n=3)):
-        raise InputError(f"there is no preset {name!r}; nearest are {', '.join(near)}")
+    known = [*OWN_PRESETS, *PRESETS]
+    if name not in OWN_PRESETS:
+        near = [one for one in known if name and one.startswith(name)] or get_close_matches(name, known, n=5)
+        raise InputError(f"there is no preset {name!r}; nearest are {', '.join(near or known)}")
     return preset(name, **changes)
 
 

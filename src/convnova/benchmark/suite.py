@@ -29,6 +29,7 @@ from convnova.data.catalogue.folder import check_folder
 from convnova.errors import InputError
 from convnova.training.arguments import quiet_libraries, resolve_precision
 from convnova.training.finetune_settings import FinetuneSettings
+from convnova.training.record import RECORD_NAME
 from convnova.training.start import PRESET, SCRATCH, check_model
 
 
@@ -42,6 +43,8 @@ def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> li
     console = console or log_console()
     quiet_libraries()
     jobs, output = plan(settings), settings.output
+    if (output / RECORD_NAME).exists():
+        raise InputError(f"{output}: another run wrote there ({RECORD_NAME}); choose another output folder")
     missing = [job for job in jobs if not is_finished(job, output)]
     models = ", ".join(dict.fromkeys(job.model for job in jobs))
     say(console, f"{settings.suite}: {len(jobs)} jobs ({models}), {len(jobs) - len(missing)} finished before")

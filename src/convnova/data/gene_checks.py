@@ -50,6 +50,8 @@ class SpliceSites(NamedTuple):
 
     def __str__(self) -> str:
         """Return one line for people."""
+        if not self.total and not self.n_unknown:
+            return "no introns"
         shown = ", ".join(f"{count:,} {sites}" for sites, count in self.counts.items())
         unknown = f"; {self.n_unknown:,} more with N there" if self.n_unknown else ""
         return f"{self.total:,} introns: {shown} ({self.known_share:.1%} with known splice sites{unknown})"

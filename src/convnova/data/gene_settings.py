@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from convnova.data.splits import check_chromosomes
 from convnova.errors import InputError
 from convnova.genome.names import Unknown
 
@@ -49,6 +50,7 @@ class GeneDataSettings:
             raise InputError("test is a file of its own here, so give no intervals and no test_chromosomes")
         if self.intervals is not None and (self.validation_chromosomes or self.test_chromosomes):
             raise InputError("give the parts either by intervals or by chromosomes, not both")
+        check_chromosomes(self.validation_chromosomes, self.test_chromosomes)
         if not 0 < self.validation_share < 1:
             raise InputError(f"validation_share must be between 0 and 1, got {self.validation_share}")
 

@@ -1,5 +1,6 @@
 """Which parts of a genome are trained on, and which are held out for validation and for test."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -26,6 +27,16 @@ class HeldOut(Protocol):
     @property
     def test_chromosomes(self) -> list[str]:
         """Chromosomes for test."""
+
+
+def check_chromosomes(validation: Iterable[str], test: Iterable[str]) -> None:
+    """Check that no chromosome is held out twice.
+
+    Raises:
+        InputError: when one is.
+    """
+    if both := set(validation) & set(test):
+        raise InputError(f"{', '.join(sorted(both))} cannot be held out for validation and for test at once")
 
 
 def split_regions(genome: Genome, settings: HeldOut) -> dict[Split, list[Interval]]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convnova.data.masking import MaskingSettings, mask_ids
+from convnova.data.splits import check_chromosomes
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.sequence import N, reverse_complement
@@ -55,10 +56,7 @@ class WindowSettings:
             raise InputError(f"window_bp must be at least 1, got {self.window_bp}")
         if self.intervals is not None and (self.validation_chromosomes or self.test_chromosomes):
             raise InputError("give the splits either by an interval file or by chromosomes, not both")
-        if both := set(self.validation_chromosomes) & set(self.test_chromosomes):
-            raise InputError(
-                f"{', '.join(sorted(both))} cannot be held out for validation and for test at once"
-            )
+        check_chromosomes(self.validation_chromosomes, self.test_chromosomes)
         if self.windows_per_epoch is not None and self.windows_per_epoch < 1:
             raise InputError(f"windows_per_epoch must be at least 1, got {self.windows_per_epoch}")
         if self.max_shift_bp is not None and self.max_shift_bp < 0:

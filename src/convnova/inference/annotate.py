@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from convnova.console import log_console, progress_bar, say
+from convnova.data.table import some
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.annotation_files import read_annotation
@@ -45,10 +46,17 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     annotated = None
     if settings.annotation is not None:
         annotated = read_annotation(settings.annotation, genome, settings.unknown_chromosomes)
+        if seen := finder.saved.seen_of(genome, sizes):
+            say(
+                console,
+                f"{len(seen)} of {len(sizes)} chromosomes were trained or chosen on ({some(seen)}), "
+                "so what is found there is no test",
+            )
     finder.model.to("cuda" if torch.cuda.is_available() else "cpu")
-    make_place(settings.output)
+    inputs = (settings.genome, settings.annotation)
+    make_place(settings.output, *inputs)
     if settings.proteins is not None:
-        make_place(settings.proteins)
+        make_place(settings.proteins, settings.output, *inputs)
     with (
         _tracks(settings, finder, sizes) as tracks,
         progress_bar(console, "annotating", sum(sizes.values())) as advance,

@@ -1,7 +1,6 @@
 """Fine-tuned models on sequences from files: their scores, or their predictions."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -19,7 +18,7 @@ from convnova.inference.predict import predict
 from convnova.inference.saved_task import TASK_NAME, SavedTask, TaskModel, count_trained, load_task_model
 from convnova.inference.settings import ClassifySettings, EvaluateSettings
 from convnova.inference.tables import check_format, prediction_table, write_table
-from convnova.writing import write_json
+from convnova.writing import make_place, write_json
 
 
 def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict[str, Any]:
@@ -76,8 +75,7 @@ def classify(settings: ClassifySettings, console: Console | None = None) -> pl.D
     """
     console = console or Console()
     check_format(settings.output)
-    if Path(settings.input).resolve() == settings.output.resolve():
-        raise InputError(f"{settings.output}: input and output are one file; write to another")
+    make_place(settings.output, settings.input)
     model, task = _load(settings)
     table = read_sequences(settings.input, replace(_as_trained(settings.read, task), read_labels=False))
     if settings.output.suffix == ".bed" and table.intervals is None:

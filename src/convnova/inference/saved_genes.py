@@ -1,11 +1,13 @@
 """What a gene finder's folder says of its labels, beside the model itself."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from convnova.data.base_labels import LABEL_SETS, LabelSet
 from convnova.errors import InputError
+from convnova.genome import Genome
 from convnova.inference.genes.grammar import DecoderSettings
 from convnova.inference.saved_task import load_strictly, read_record
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
@@ -28,6 +30,8 @@ class SavedGeneFinder:
     average_strands: bool
     """Whether a prediction is the mean of those for both strands."""
 
+    seen: dict[str, list[str]] = field(default_factory=dict)
+    """Chromosomes that were trained or chosen on, whole or in part, by the checksum of their genome."""
     gene_score: float | None = None
     """Nats added for each gene that is decoded, chosen on validation; None where nothing was."""
     intron_score: float | None = None
@@ -43,6 +47,10 @@ class SavedGeneFinder:
         """Return the settings of a decoder, with the costs that were chosen where none are given."""
         open_ = [name for name in COSTS if getattr(settings, name) is None]
         return replace(settings, **{name: getattr(self, name) for name in open_})
+
+    def seen_of(self, genome: Genome, chromosomes: Iterable[str]) -> list[str]:
+        """Return which chromosomes of a genome were trained or chosen on."""
+        return [name for name in chromosomes if name in self.seen.get(genome.checksum, ())]
 
     @property
     def labels(self) -> LabelSet:

@@ -154,6 +154,8 @@ def _to_released(source: Path, output: Path) -> Conversion:
         raise InputError(f"{source}: there is no {WEIGHTS_NAME} in it; give the folder of a model")
     try:
         config = ConvNovaConfig.from_pretrained(source, local_files_only=True)
+        if config.model_type != "convnova":
+            raise ValueError(f"its model is a {config.model_type}")
         own = load_file(weights)
     except Exception as error:  # config.json and the weights fail in many ways when they are not ours
         raise InputError(f"{source}: no ConvNova model in it ({str(error).splitlines()[0]})") from None
@@ -260,7 +262,21 @@ def _dilations(
         origin += f" (d={base}, stacks={stacks})"
     if not isinstance(dilations, Sequence) or len(dilations) != blocks:
         raise InputError(f"dilations {dilations} for {blocks} blocks; give one for each block")
+    if origin == "as given" or origin.startswith("as given "):
+        _check_own(blocks, checkpoint, dilations)
     return tuple(dilations), origin
+
+
+def _check_own(blocks: int, checkpoint: Mapping[str, Any], given: Sequence[int]) -> None:
+    """Check that dilations that are given do not contradict those in the checkpoint."""
+    if not _find_settings(checkpoint.get("hyper_parameters")):
+        return
+    own, _ = _dilations(blocks, checkpoint, None, None, None)
+    if own != tuple(given):
+        raise InputError(
+            f"the checkpoint has dilations {','.join(map(str, own))}, and {','.join(map(str, given))} are "
+            "given; leave the dilation settings out"
+        )
 
 
 def _find_settings(settings: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from convnova.errors import InputError
+from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.tokenization_convnova import ConvNovaTokenizer
 from convnova.training.weights import WEIGHTS_NAME
 
@@ -81,7 +82,8 @@ def write_model(model: PreTrainedModel, output: Path) -> None:
     """
     with staging_folder(output, "the model") as staging:
         model.save_pretrained(staging)
-        ConvNovaTokenizer().save_pretrained(staging)
+        if isinstance(model.config, ConvNovaConfig):
+            ConvNovaTokenizer().save_pretrained(staging)
         flush_to_disk(staging)
         (staging / WEIGHTS_NAME).chmod(0o644)  # safetensors makes it readable to its owner alone
         for path in sorted(staging.iterdir(), key=lambda path: path.name == WEIGHTS_NAME):

@@ -5,6 +5,7 @@ One path makes every prediction, here, on the test part and for new sequences: `
 
 import os
 import sys
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def finetune_arguments(settings: FinetuneSettings, sequences: int) -> TrainingAr
     precision = resolve_precision(settings.precision)
     has_gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
-        output_dir="unused",  # nothing is saved on the way
+        output_dir=tempfile.gettempdir(),  # the Trainer makes this folder; nothing is saved on the way
         max_steps=steps,
         per_device_train_batch_size=per_process,
         learning_rate=settings.optimizer.learning_rate,

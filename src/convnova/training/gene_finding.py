@@ -85,6 +85,7 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
             task.has_coding_exons,
             choice.selection,
             settings.training.average_strands,
+            _seen(task),
         )
         saved = choose_decoder(model.eval(), saved, task)
         test = test_genes(model, saved, task, settings.labels) if "test" in task.parts else None
@@ -93,6 +94,13 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
         write_genes(settings.output, saved, model, task, result)
         report_genes(console, settings.output, saved, result)
         return result
+
+
+def _seen(task: GeneTask) -> dict[str, list[str]]:
+    """Return the chromosomes of train and validation, by the checksum of their genome."""
+    parts = (task.parts["train"], task.parts["validation"])
+    names = {region.chromosome: None for part in parts for region in part.regions}
+    return {parts[0].genome.checksum: list(names)}
 
 
 def starting_point(
