@@ -42,7 +42,8 @@ def any_preset(name: str, **changes: Any) -> AnyConfig:
     known = [*OWN_PRESETS, *PRESETS]
     if name not in OWN_PRESETS:
         near = [one for one in known if name and one.startswith(name)] or get_close_matches(name, known, n=5)
-        raise InputError(f"there is no preset {name!r}; nearest are {', '.join(near or known)}")
+        if near:
+            raise InputError(f"there is no preset {name!r}; nearest are {', '.join(near)}")
     return preset(name, **changes)
 
 
