@@ -29,6 +29,10 @@ def outcome(arguments, capsys):
     [
         (["pretrain", "--output", "run"], "genome"),
         (["pretrain", "--genome", "g.fa", "--output", "r", "--batchwindows", "3"], "batchwindows"),
+        (
+            ["pretrain", "--genome", "g.fa", "--output", "r", "--epoch", "3"],
+            "unrecognized arguments: --epoch 3",
+        ),
         (["pretrain", "--genome", "g.fa", "--output", "r", "--epochs", "many"], "epochs"),
         (
             ["pretrain", "--genome", "g.fa", "--output", "r", "--epochs", "0"],

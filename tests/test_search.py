@@ -175,6 +175,11 @@ def test_a_search_of_nothing_is_refused(data, tmp_path, change, message):
         run(data, tmp_path / "run", **change)
 
 
+def test_trials_without_a_search_are_refused(data, tmp_path):
+    with pytest.raises(InputError, match="trials is given, but search is none; add --search optuna"):
+        settings(data, output=tmp_path, trials=5)
+
+
 def test_a_search_in_several_processes_is_refused(data, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="search runs in one process; start it without torchrun"):

@@ -64,7 +64,13 @@ class _HelpAsWritten(DefaultHelpFormatter, RawDescriptionHelpFormatter):
 
 
 class _Parser(ArgumentParser):
-    """A parser whose errors are one line: all flags of a command would fill a screen."""
+    """A parser whose errors are one line: all flags of a command would fill a screen.
+
+    A flag has to be written whole: the begin of one may be that of another in the next version.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong and exit with status 2."""

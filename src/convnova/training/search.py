@@ -29,6 +29,8 @@ from convnova.training.record import flat, plain
 from convnova.training.task_settings import FinetuneTaskSettings
 from convnova.writing import whole_file, write_text
 
+TRIALS = 20
+"""Trainings of a search where nothing else is wanted."""
 STUDY_NAME, TRIALS_NAME, RECIPE_NAME = "search.sqlite3", "trials.csv", "recipe.yaml"
 SEARCH_NAMES = (STUDY_NAME, f"{STUDY_NAME}-journal", TRIALS_NAME, RECIPE_NAME)
 """What a search, or one that was killed, leaves in the output folder."""
@@ -84,14 +86,15 @@ def search(settings: FinetuneTaskSettings, task: LabelledTask, console: Console)
             if trial.state == optuna.trial.TrialState.RUNNING:  # of a process that was killed
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         done = sum(trial.state == over for trial in study.trials)
-        say(console, f"search: {settings.trials} trials, {done} made before; chosen on validation")
-        if done < settings.trials:
+        wanted = settings.trials or TRIALS
+        say(console, f"search: {wanted} trials, {done} made before; chosen on validation")
+        if done < wanted:
             trainer = _trainer(settings, task, task.validation, console)
             trainer.hyperparameter_search(
                 hp_space=trainer.begin_trial,
                 compute_objective=lambda metrics: trainer.choice.best_value,
                 hp_name=lambda trial: str(trial.number),
-                n_trials=settings.trials - done,
+                n_trials=wanted - done,
                 direction="maximize",
                 backend="optuna",
                 pruner=optuna.pruners.NopPruner(),

@@ -80,11 +80,13 @@ class FinetuneTaskSettings:
     search: Literal["none", "optuna"] = "none"
     """Whether to search, on validation, for learning rate, weight decay, batch, dropout and averaging of
     weights before the model is trained with the best of them, which recipe.yaml holds."""
-    trials: int = 20
-    """Trainings of the search; one that was stopped goes on with those that are missing."""
+    trials: int | None = None
+    """Trainings of the search, default 20; one that was stopped goes on with those that are missing."""
 
     def __post_init__(self) -> None:
-        if self.trials < 1:
+        if self.trials is not None and self.search == "none":
+            raise InputError("trials is given, but search is none; add --search optuna")
+        if self.trials is not None and self.trials < 1:
             raise InputError(f"trials must be at least 1, got {self.trials}")
         for name in ("validation_share", "test_share"):
             if not 0 <= getattr(self, name) < 1:
