@@ -114,7 +114,8 @@ def _run(job: Job, folder: Path) -> Outcome:
             *_leaks(parts, is_known=bool(task.test_in_training)),
             *protocol.departures(best.training, job.suite),
         ],
-        "reading": [note for note in parts.notes if note not in published],
+        # Where the data lie is no part of a result, which is made to be shared.
+        "reading": [note.replace(f"{job.data}/", "") for note in parts.notes if note not in published],
         "seconds": round(time.perf_counter() - began, 2),
         "job": job.record(),
         "data": job.checksums,
