@@ -8,7 +8,6 @@ longer half of the lengths.
 
 import json
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -16,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from measure import arguments, report, save, seconds
 from model_speed import inference_pass, random_batch, training_step
 
+from convnova.benchmark.costs import exponent, peak_bytes
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 
@@ -101,12 +100,6 @@ def measure_one(task: str, length: int, channels: int) -> dict[str, float]:
     return {"seconds": statistics.median(times), "peak_bytes": added}
 
 
-def peak_bytes() -> int:
-    """Return the highest resident size of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def available_bytes() -> float:
     """Return the memory that is free for use, without bound where the system does not say."""
     meminfo = Path("/proc/meminfo")
@@ -124,11 +117,6 @@ def fit(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
         exponent(length, [row["seconds"] for row in upper]),
         exponent(length, [max(row["peak_bytes"], 1) for row in upper]),
     )
-
-
-def exponent(length: Sequence[float], cost: Sequence[float]) -> float:
-    """Return the slope of log(cost) against log(length): 1 when the cost is proportional to the length."""
-    return float(np.polyfit(np.log(length), np.log(cost), 1)[0])
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -11,9 +11,10 @@ import sys
 from typing import Any, NamedTuple
 
 import torch
-from length_scaling import MB, exponent, peak_bytes
+from length_scaling import MB
 from measure import arguments, report, save, seconds
 
+from convnova.benchmark.costs import exponent, peak_bytes
 from convnova.data.base_labels import LABEL_SETS
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
 from convnova.model.presets import growing_dilations, preset

@@ -39,6 +39,15 @@ def make_place(path: Path, *inputs: str | Path | None) -> None:
     make_folder(path.parent)
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file")
+    check_other(path, *inputs)
+
+
+def check_other(path: Path, *inputs: str | Path | None) -> None:
+    """Check that a file to write is none of those that are read.
+
+    Raises:
+        InputError: when it is one.
+    """
     if any(one is not None and Path(one).resolve() == path.resolve() for one in inputs):
         raise InputError(f"{path}: input and output are one file; write to another")
 

@@ -43,8 +43,9 @@ class BaselineConfig(PreTrainedConfig):
     """
 
     hidden_size: int
-    initializer_range: float = 0.02
     """Channels of an embedding."""
+    initializer_range: float = 0.02
+    """Standard deviation of the embeddings of words at the start."""
 
     def __init__(
         self,

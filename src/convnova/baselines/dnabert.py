@@ -109,6 +109,10 @@ _NAMES = (
     (r"bert\.pooler\..+|bert\.embeddings\.position_ids", None),
     (r"((?:bert|cls)\..+)", r"bert.\1"),
 )
+_TIED = {
+    "bert.cls.predictions.decoder.weight": "bert.bert.embeddings.word_embeddings.weight",
+    "bert.cls.predictions.decoder.bias": "bert.cls.predictions.bias",
+}
 
 
 def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -117,8 +121,4 @@ def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         InputError: for a tensor of another architecture.
     """
-    return tied(
-        renamed(tensors, _NAMES),
-        bert__cls__predictions__decoder__weight="bert.bert.embeddings.word_embeddings.weight",
-        bert__cls__predictions__decoder__bias="bert.cls.predictions.bias",
-    )
+    return tied(renamed(tensors, _NAMES), _TIED)

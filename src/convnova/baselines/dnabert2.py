@@ -166,5 +166,5 @@ def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         InputError: for a tensor of another architecture.
     """
-    found = tied(renamed(tensors, _NAMES), decoder__weight="word_embeddings.weight")
+    found = tied(renamed(tensors, _NAMES), {"decoder.weight": "word_embeddings.weight"})
     return {name: one[0] if name == "segment_embedding" else one for name, one in found.items()}

@@ -154,8 +154,8 @@ def from_published(tensors: Mapping[str, Tensor], config: NucleotideTransformerC
     Raises:
         InputError: for a tensor of another architecture.
     """
-    words = "esm.embeddings.word_embeddings.weight"
-    found = tied(renamed(tensors, _NAMES), lm_head__decoder__weight=words)
+    twins = {"lm_head.decoder.weight": "esm.embeddings.word_embeddings.weight"}
+    found = tied(renamed(tensors, _NAMES), twins)
     if config.is_gated:  # version 2 kept them in its files, and reads rotary positions
         found.pop("esm.embeddings.position_embeddings.weight", None)
     return found

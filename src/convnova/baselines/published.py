@@ -40,15 +40,14 @@ def renamed(tensors: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
     return found
 
 
-def tied(tensors: dict[str, Tensor], **twins: str) -> dict[str, Tensor]:
+def tied(tensors: dict[str, Tensor], twins: Mapping[str, str]) -> dict[str, Tensor]:
     """Return tensors with those that a file leaves out because they are others too.
 
     Args:
         tensors: under our names.
-        twins: name of a tensor, dots written as ``__``, and the other one.
+        twins: names of tensors that may be left out, each with that of the other one.
     """
-    missing = {name.replace("__", "."): other for name, other in twins.items()}
-    return {name: tensors[other] for name, other in missing.items() if other in tensors} | tensors
+    return {name: tensors[other] for name, other in twins.items() if other in tensors} | tensors
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:

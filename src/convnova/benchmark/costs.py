@@ -96,9 +96,9 @@ def measure_one(source: str, kind: Kind, length: int, batch: int) -> dict[str, A
         model = made(source, length)
         run = _pass(model, kind)
         run(1, min(_WARMUP_BP, length))
-        before = _peak_bytes()
+        before = peak_bytes()
         times = [_seconds(run, batch, length)]
-        added = _peak_bytes() - before
+        added = peak_bytes() - before
         times += [_seconds(run, batch, length) for _ in range(3 if times[0] < 5 else 1)]
     except InputError as error:
         return {"failure": f"reads no more ({error})"}
@@ -158,7 +158,7 @@ def _seconds(run: Callable[[int, int], None], batch: int, length: int) -> float:
     return time.perf_counter() - began
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Return the highest resident size of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
@@ -178,7 +178,12 @@ def growth(costs: Sequence[Cost], what: Literal["seconds", "bytes"]) -> float:
         cost.length_bp / cost.bp_per_second if what == "seconds" else max(cost.bytes / cost.batch, 1.0)
         for cost in found
     ]
-    return float(np.polyfit(np.log(lengths), np.log(values), 1)[0])
+    return exponent(lengths, values)
+
+
+def exponent(lengths: Sequence[float], costs: Sequence[float]) -> float:
+    """Return the slope of log(cost) against log(length): 1 when the cost is proportional to the length."""
+    return float(np.polyfit(np.log(lengths), np.log(costs), 1)[0])
 
 
 def _main(given: str) -> None:

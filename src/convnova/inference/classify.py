@@ -18,7 +18,7 @@ from convnova.inference.predict import predict
 from convnova.inference.saved_task import TASK_NAME, SavedTask, TaskModel, count_trained, load_task_model
 from convnova.inference.settings import ClassifySettings, EvaluateSettings
 from convnova.inference.tables import check_format, prediction_table, write_table
-from convnova.writing import make_place, write_json
+from convnova.writing import check_other, write_json
 
 
 def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def classify(settings: ClassifySettings, console: Console | None = None) -> pl.D
     """
     console = console or Console()
     check_format(settings.output)
-    make_place(settings.output, settings.input)
+    check_other(settings.output, settings.input)
     model, task = _load(settings)
     table = read_sequences(settings.input, replace(_as_trained(settings.read, task), read_labels=False))
     if settings.output.suffix == ".bed" and table.intervals is None:

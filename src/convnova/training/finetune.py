@@ -6,6 +6,7 @@ n sequences, K classes, labels or values.
 """
 
 import time
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +15,14 @@ from rich.console import Console
 from transformers import set_seed
 
 from convnova.baselines.architectures import AnyConfig, SequenceClassifier, sequence_classifier
+from convnova.baselines.byte_pairs import train_byte_pairs
+from convnova.baselines.dnabert2 import DNABERT2Config
 from convnova.data.labelled import LabelledPart
 from convnova.errors import InputError
 from convnova.evaluation.scores import METRICS, SELECTION
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
+from convnova.sequence import decode
 from convnova.training.arguments import quiet_libraries
 from convnova.training.choice import Evaluation
 from convnova.training.finetune_progress import Progress
@@ -27,6 +31,9 @@ from convnova.training.finetune_trainer import FinetuneTrainer
 from convnova.training.memory import check_memory
 from convnova.training.probe import fit_head
 from convnova.training.weights import WeightsReport, load_pretrained
+
+WORDS_FROM = 20_000
+"""Most training sequences from which byte-pair words are made."""
 
 
 class Finetuned(NamedTuple):
@@ -84,6 +91,7 @@ def finetune(
         check_memory(config, batch, longest, f"crop what is too long by {advice}")
     quiet_libraries()
     set_seed(settings.seed)
+    make_words(config, train)
     model, weights = make_model(pretrained, config, settings)
     began = time.perf_counter()
     trainer = FinetuneTrainer(settings, selection, train, validation, model=model)
@@ -104,6 +112,13 @@ def finetune(
     return Finetuned(
         model.eval(), weights, trainer.choice.evaluations, trainer.choice.best, selection, seconds
     )
+
+
+def make_words(config: AnyConfig, train: LabelledPart) -> None:
+    """Give a system of byte-pair words those of the training sequences, where it has none."""
+    if isinstance(config, DNABERT2Config) and config.tokenizer is None:
+        sequences = islice(train.ids, WORDS_FROM)
+        config.tokenizer = train_byte_pairs(map(decode, sequences), config.vocab_size)
 
 
 def make_model(

@@ -3,7 +3,6 @@
 This is what `convnova finetune` does with a user's files and `convnova benchmark` with each job of a suite.
 """
 
-from itertools import islice
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -11,8 +10,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from convnova.baselines.backbone import BaselineConfig, check_length
-from convnova.baselines.byte_pairs import train_byte_pairs
-from convnova.baselines.dnabert2 import DNABERT2Config
 from convnova.baselines.supervised import SupervisedConfig
 from convnova.data.label_scheme import LabelScheme
 from convnova.data.labelled import LabelledPart
@@ -23,14 +20,10 @@ from convnova.evaluation.scores import score
 from convnova.inference.predict import predict
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.presets import dilations_of_field
-from convnova.sequence import decode
 from convnova.training.finetune import Finetuned, finetune
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.start import PRESET, Start, start
 from convnova.training.task_settings import TaskNetworkSettings
-
-WORDS_FROM = 20_000
-"""Most training sequences from which byte-pair words are made."""
 
 
 class Task(Protocol):
@@ -122,20 +115,11 @@ def starting_point(model: str, network: TaskNetworkSettings, task: Task) -> Star
     if isinstance(config, BaselineConfig):
         parts = [part for part in (task.train, task.validation, task.test) if part is not None]
         longest = max(int(part.ids.lengths.max()) for part in parts)
-        if model.startswith(PRESET):
-            _fit_to(config, task, longest)
+        if model.startswith(PRESET) and isinstance(config, SupervisedConfig):
+            config.input_bp = max(longest, config.shortest_bp)
         check_length(config, longest)
     if network.receptive_field == "sequence":
         if not isinstance(config, ConvNovaConfig):
             raise InputError(f"{model}: receptive_field is for ConvNova; leave it out")
         config.dilations = dilations_of_field(length, config.kernel_size, len(config.dilations))
     return found
-
-
-def _fit_to(config: BaselineConfig, task: Task, longest: int) -> None:
-    """Settle what a system takes from its data: the one length that it reads, or its words."""
-    if isinstance(config, SupervisedConfig):
-        config.input_bp = max(longest, config.shortest_bp)
-    elif isinstance(config, DNABERT2Config) and config.tokenizer is None:
-        sequences = islice(task.train.ids, WORDS_FROM)
-        config.tokenizer = train_byte_pairs(map(decode, sequences), config.vocab_size)

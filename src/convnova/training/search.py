@@ -21,7 +21,7 @@ from convnova.data.labelled import LabelledSequences, checksum
 from convnova.data.task import LabelledTask
 from convnova.errors import InputError
 from convnova.evaluation.scores import SELECTION
-from convnova.training.finetune import make_model
+from convnova.training.finetune import make_model, make_words
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.finetune_trainer import FinetuneTrainer, finetune_arguments
 from convnova.training.learn import starting_point
@@ -170,6 +170,7 @@ def _trainer(
 ) -> _SearchTrainer:
     training, train = settings.training, task.train
     start = starting_point(settings.model, settings.network, task)
+    make_words(start.config, train)
 
     def model_init(trial: Any) -> Any:
         config = copy.deepcopy(start.config)
