@@ -3,7 +3,9 @@
 import io
 import json
 import re
+import signal
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import polars as pl
@@ -11,18 +13,21 @@ import pytest
 import torch
 from rich.console import Console
 from sklearn.metrics import average_precision_score, roc_auc_score
-from tiny_task import FLAGS, training
+from tiny_task import FLAGS, NETWORK, training
 from tiny_track_task import GROUPS, MOTIFS, build_motifs, build_signals, run_settings
 from tiny_tracks import tiny, write_bed, write_genome
 
 from convnova.cli import main
+from convnova.data.augmentation import AugmentationSettings
 from convnova.data.tracks.build import build_tracks
 from convnova.data.tracks.data import TrackData
-from convnova.errors import InputError
+from convnova.errors import InputError, TerminatedError
 from convnova.evaluation.track_kmers import fit_kmer_regression
 from convnova.inference.predict import predict
 from convnova.inference.saved_tracks import load_track_model
 from convnova.training import track_output
+from convnova.training.finetune_trainer import FinetuneTrainer
+from convnova.training.task_settings import TaskNetworkSettings
 from convnova.training.track_task import finetune_tracks
 
 QUIET = Console(quiet=True)
@@ -247,12 +252,12 @@ ERRORS = {
     "no room": (
         lambda folder: (folder / "run").write_text(""),
         [],
-        r"run is a file; choose another output folder",
+        r"run cannot be used as output folder \(File exists\); choose another",
     ),
     "below a file": (
         lambda folder: None,
         ["--output", "{folder}/toy.fa/run"],
-        r"toy\.fa/run: cannot be used for output \(Not a directory\); choose another place",
+        r"toy\.fa/run cannot be used as output folder \(Not a directory\); choose another",
     ),
     "no preset": (lambda folder: None, ["--model", "preset:no"], r"there is no preset 'no'; choose one of"),
     "window": (lambda folder: None, ["--window_bp", "0"], r"--window_bp must be at least 1, got 0"),
@@ -281,14 +286,83 @@ def test_labels_that_are_all_alike_are_told_before_training(tmp_path):
         finetune_tracks(run_settings(tmp_path), QUIET)
 
 
-def test_a_finished_run_is_not_written_over(finished):
-    with pytest.raises(InputError, match="holds a finished model; choose another output folder"):
-        finetune_tracks(finished[0], QUIET)
+def test_a_finished_run_is_not_trained_again(finished):
+    run = finished[0]
+    before = {path.name: path.stat().st_mtime_ns for path in run.output.iterdir()}
+    made, text = said(replace(run, resume=True))
+    assert made is None
+    assert "this run is finished; its model is not trained again" in text
+    assert {path.name: path.stat().st_mtime_ns for path in run.output.iterdir()} == before
 
 
 @pytest.mark.parametrize(
-    "place", ["write_json", "write_table", "run_record", "_write_figures", "write_model"]
+    ("changes", "message"),
+    [
+        ({}, "holds another run; go on with it by --resume, or choose another output folder"),
+        (
+            {"resume": True, "training": training(epochs=4)},
+            "holds a run with training.epochs 3, and now it is 4",
+        ),
+        ({"resume": True, "window_bp": 40}, "holds a run with window_bp None, and now it is 40"),
+    ],
 )
+def test_another_run_is_refused(finished, changes, message):
+    with pytest.raises(InputError, match=message):
+        finetune_tracks(replace(finished[0], **changes), QUIET)
+
+
+def interrupted(monkeypatch, at, stop, run):
+    """Run up to a step, in which SIGTERM comes or Ctrl-C is typed."""
+    step, steps = FinetuneTrainer.training_step, count(1)
+
+    def training_step(*given):
+        if next(steps) == at:
+            stop()
+        return step(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FinetuneTrainer, "training_step", training_step)
+        return finetune_tracks(run, QUIET)
+
+
+def sigterm():
+    signal.raise_signal(signal.SIGTERM)
+
+
+def ctrl_c():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("stop", "error", "at"), [(sigterm, TerminatedError, 9), (ctrl_c, KeyboardInterrupt, 18)]
+)
+def test_a_run_that_was_stopped_ends_with_the_same_weights(folder, monkeypatch, stop, error, at):
+    """Whatever is drawn at random: the order, what is changed of sequences, mixtures, dropout."""
+    drawn = training(
+        epochs=3,
+        mixup=0.4,
+        augmentation=AugmentationSettings(reverse_complement=True, shift_bp=2, mutation_rate=0.1),
+    )
+    network = TaskNetworkSettings(**NETWORK, dropout=0.1)
+    whole = run_settings(folder, training=drawn, network=network, save_minutes=0, baseline=False)
+    finetune_tracks(whole, QUIET)
+    cut = replace(whole, output=folder / "cut")
+    with pytest.raises(error):
+        interrupted(monkeypatch, at, stop, cut)
+    assert any(cut.output.glob("checkpoint-*"))
+    assert not (cut.output / "model.safetensors").exists()
+    finetune_tracks(replace(cut, resume=True), QUIET)
+    weights = [(run.output / "model.safetensors").read_bytes() for run in (whole, cut)]
+    assert weights[0] == weights[1]
+    scores = [read(run.output / "scores.json") for run in (whole, cut)]
+    assert scores[0]["test"] == scores[1]["test"]
+    assert [one["auroc"] for one in scores[0]["evaluations"]] == [
+        one["auroc"] for one in scores[1]["evaluations"]
+    ]
+    assert len(read(cut.output / "run.json")["sessions"]) == 2
+
+
+@pytest.mark.parametrize("place", ["write_json", "write_table", "_write_figures", "write_model"])
 def test_a_model_is_there_only_when_a_run_is_finished(folder, monkeypatch, place):
     run = run_settings(folder, baseline=False)
 
@@ -300,7 +374,7 @@ def test_a_model_is_there_only_when_a_run_is_finished(folder, monkeypatch, place
         with pytest.raises(KeyboardInterrupt):
             finetune_tracks(run, QUIET)
     assert not (run.output / "model.safetensors").exists()
-    finetune_tracks(run, QUIET)
+    finetune_tracks(replace(run, resume=True), QUIET)
     assert load_track_model(run.output).saved.names == list(MOTIFS)
 
 

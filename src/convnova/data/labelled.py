@@ -120,14 +120,19 @@ def collate(examples: Sequence[tuple[Ids, Any]]) -> dict[str, torch.Tensor]:
 
 
 class AugmentedBatches:
-    """Collates training examples, each changed at random; one seed and one order give the same batches."""
+    """Collates training examples, each changed at random; one seed and one order give the same batches.
+
+    What is drawn for a batch depends on how many were before it, so a run that goes on need not repeat them.
+    """
 
     def __init__(self, settings: AugmentationSettings, seed: int):
-        self.settings, self.rng = settings, np.random.default_rng((seed, 1))
+        self.settings, self.seed, self.batches = settings, seed, 0
 
     def __call__(self, examples: Sequence[tuple[Ids, Any]]) -> dict[str, torch.Tensor]:
         """Return the tensors of a batch."""
-        return collate([(augment(ids, self.settings, self.rng), label) for ids, label in examples])
+        rng = np.random.default_rng((self.seed, 1, self.batches))
+        self.batches += 1
+        return collate([(augment(ids, self.settings, rng), label) for ids, label in examples])
 
 
 def without_duplicates(train: LabelledSequences, held_out: Sequence[LabelledSequences]) -> LabelledSequences:

@@ -194,10 +194,11 @@ class SaveByTheClock(TrainerCallback):
         self._was_asked_to_stop = True
 
 
-def train_to_end(
-    trainer: Any, progress: ProgressReport, clock: SaveByTheClock, checkpoint: str | None
-) -> None:
+def train_to_end(trainer: Any, progress: Any, clock: SaveByTheClock | None, checkpoint: str | None) -> None:
     """Train from the start or from a checkpoint, and give terminal and signals back, also after an error.
+
+    Both `progress` and `clock` (None where nothing is saved on the way) are callbacks of the trainer, and are
+    closed.
 
     Raises:
         TerminatedError: after SIGTERM, with a checkpoint saved.
@@ -206,8 +207,9 @@ def train_to_end(
         trainer.train(resume_from_checkpoint=checkpoint)
     finally:
         progress.close()
-        clock.close()
-    if clock.was_terminated:
+        if clock is not None:
+            clock.close()
+    if clock is not None and clock.was_terminated:
         raise TerminatedError(
             f"stopped by SIGTERM at step {trainer.state.global_step} of {trainer.state.max_steps}, "
             f"checkpoint saved in {trainer.args.output_dir}; go on with --resume"

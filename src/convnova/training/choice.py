@@ -1,6 +1,7 @@
 """Choosing on validation: the looks at it during a run, and the weights of the best one."""
 
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,8 @@ from transformers import TrainerCallback
 from convnova.evaluation.scores import goodness
 from convnova.training.averaging import WeightAverage
 from convnova.training.optimization import ScheduledTrainer
+
+STATE_NAME = "choice.pt"
 
 
 class Evaluation(NamedTuple):
@@ -76,7 +79,7 @@ class ChoosingTrainer(ScheduledTrainer):
     """A Trainer that looks at averaged weights on validation, and keeps the best of them in memory.
 
     `averaging` is the decay of the average, 0 for none; `patience` is after how many looks without a better
-    score training ends, None for never.
+    score training ends, None for never. Checkpoints hold the averaged weights and the best ones so far too.
     """
 
     control: Any
@@ -109,6 +112,18 @@ class ChoosingTrainer(ScheduledTrainer):
         if self.patience and self.choice.looks_since_best >= self.patience:
             self.control.should_training_stop = True
         return metrics
+
+    def save_more(self, checkpoint: Path) -> None:
+        """Write the averaged weights and the best ones so far into a checkpoint."""
+        average = self.average.state() if self.average else None
+        torch.save({"choice": self.choice.state(), "average": average}, checkpoint / STATE_NAME)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        state = torch.load(Path(resume_from_checkpoint) / STATE_NAME, map_location="cpu", weights_only=True)
+        self.choice.restore(state["choice"])
+        if self.average is not None:
+            self.average.restore(state["average"])
 
 
 class _EvaluateAtTheEnd(TrainerCallback):

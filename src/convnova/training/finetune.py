@@ -6,6 +6,7 @@ n sequences, K classes, labels or values.
 """
 
 import time
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -24,16 +25,31 @@ from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.sequence import decode
 from convnova.training.arguments import quiet_libraries
+from convnova.training.callbacks import SaveByTheClock, train_to_end
 from convnova.training.choice import Evaluation
 from convnova.training.finetune_progress import Progress
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.finetune_trainer import FinetuneTrainer
 from convnova.training.memory import check_memory
 from convnova.training.probe import fit_head
+from convnova.training.run_folder import is_main_process
 from convnova.training.weights import WeightsReport, load_pretrained
 
 WORDS_FROM = 20_000
 """Most training sequences from which byte-pair words are made."""
+
+
+class Checkpoints(NamedTuple):
+    """How a long run is saved on the way."""
+
+    output: Path
+    """Folder for them."""
+    minutes: float
+    """Between two of them; SIGTERM saves one at once."""
+    go_on_from: str | None
+    """The last one of the run so far; None at its start."""
+    record: Callable[[SequenceClassifier, WeightsReport | None], None]
+    """Writes down what run this is; called once, in one process, when all of them are there."""
 
 
 class Finetuned(NamedTuple):
@@ -60,6 +76,7 @@ def finetune(
     validation: LabelledPart,
     settings: FinetuneSettings,
     console: Console | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Finetuned:
     """Train a model of a task and return it with the weights that did best on the validation part.
 
@@ -70,9 +87,11 @@ def finetune(
         validation: sequences to choose on.
         settings: how to train.
         console: where progress goes; default nowhere.
+        checkpoints: where and when the run is saved on the way; default never.
 
     Raises:
         InputError: for labels outside the classes, weights that do not fit, or too little memory.
+        TerminatedError: after SIGTERM, with a checkpoint saved.
     """
     config.problem_type = config.problem_type or "single_label_classification"
     selection = settings.selection or SELECTION[config.problem_type]
@@ -94,15 +113,22 @@ def finetune(
     make_words(config, train)
     model, weights = make_model(pretrained, config, settings)
     began = time.perf_counter()
-    trainer = FinetuneTrainer(settings, selection, train, validation, model=model)
+    output = None if checkpoints is None else checkpoints.output
+    trainer = FinetuneTrainer(settings, selection, train, validation, output, model=model)
+    if checkpoints is not None and is_main_process():
+        checkpoints.record(model, weights)
     if settings.method == "logistic-regression":
         fit_head(model, trainer.train_dataset, settings.augmentation.reverse_complement, trainer.goodness)
         trainer.evaluate()
     else:
         progress = Progress(console or Console(quiet=True), selection)
         trainer.add_callback(progress)
-        with progress.shown():
-            trainer.train()
+        if checkpoints is None:
+            train_to_end(trainer, progress, None, None)
+        else:
+            clock = SaveByTheClock(checkpoints.minutes)
+            trainer.add_callback(clock)
+            train_to_end(trainer, progress, clock, checkpoints.go_on_from)
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     model.load_state_dict(trainer.choice.weights)
     if trainer.scale is not None:

@@ -1,7 +1,5 @@
 """What fine-tuning shows while it runs: a live bar on a terminal, a line for each evaluation elsewhere."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from rich import progress
@@ -17,15 +15,6 @@ class Progress(TrainerCallback):
         self.bar: progress.Progress | None = None
         self.now = ""
 
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Close the bar in the end, also after an error."""
-        try:
-            yield
-        finally:
-            if self.bar is not None:
-                self.bar.stop()
-
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Open the bar."""
         if self.console.is_terminal and not self.console.quiet and state.is_world_process_zero:
@@ -38,7 +27,7 @@ class Progress(TrainerCallback):
                 progress.TextColumn("left"),
                 console=self.console,
             )
-            self.task = self.bar.add_task("", total=state.max_steps, now="")
+            self.task = self.bar.add_task("", total=state.max_steps, completed=state.global_step, now="")
             self.bar.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -56,3 +45,8 @@ class Progress(TrainerCallback):
                 f"{self.selection} {score:.4f}",
                 highlight=False,
             )
+
+    def close(self) -> None:
+        """Close the bar, also after an error."""
+        if self.bar is not None:
+            self.bar.stop()

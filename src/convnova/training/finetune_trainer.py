@@ -6,6 +6,7 @@ One path makes every prediction, here, on the test part and for new sequences: `
 import os
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from convnova.errors import InputError
 from convnova.evaluation.scores import goodness, score
 from convnova.inference.predict import predict
 from convnova.model.modeling_convnova import sequence_loss
-from convnova.training.arguments import resolve_precision
+from convnova.training.arguments import KEPT_CHECKPOINTS, resolve_precision
 from convnova.training.choice import Choice, ChoosingTrainer
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.label_scale import LabelScale
@@ -30,7 +31,8 @@ from convnova.training.mixup import mix
 class FinetuneTrainer(ChoosingTrainer):
     """A Trainer that keeps, in memory, the weights that did best on validation.
 
-    Nothing is written while it trains, so a full disk or a kill leaves no half-written model.
+    Nothing is written while it trains but checkpoints, where these are wanted, so a full disk or a kill
+    leaves no half-written model.
     """
 
     def __init__(
@@ -39,10 +41,11 @@ class FinetuneTrainer(ChoosingTrainer):
         selection: str,
         train: LabelledPart,
         validation: LabelledPart,
+        output: Path | None = None,
         **kwargs: Any,
     ):
         super().__init__(
-            args=finetune_arguments(settings, len(train)),
+            args=finetune_arguments(settings, len(train), output),
             train_dataset=train,
             eval_dataset=validation,
             optimizer_settings=settings.optimizer,
@@ -62,10 +65,9 @@ class FinetuneTrainer(ChoosingTrainer):
 
     def use(self, settings: FinetuneSettings) -> None:
         """Begin anew with these settings, as if no evaluation had been made."""
-        seed = settings.seed + int(os.environ.get("RANK", 0))
         self.settings, self.optimizer_settings = settings, settings.optimizer
-        self.data_collator = AugmentedBatches(settings.augmentation, seed)
-        self.rng = np.random.default_rng((seed, 2))
+        self.seed = settings.seed + int(os.environ.get("RANK", 0))
+        self.data_collator = AugmentedBatches(settings.augmentation, self.seed)
         self.positive_weights = None
         if settings.label_weighting != "none":
             weights = positive_weights(self.train_dataset, settings.label_weighting)
@@ -78,7 +80,8 @@ class FinetuneTrainer(ChoosingTrainer):
         """Return the model's loss, of mixtures where these are wanted."""
         labels, mixed = inputs.pop("labels"), None
         if self.settings.mixup:
-            mixed = mix(inputs, self.settings.mixup, self.rng)
+            rng = np.random.default_rng((self.seed, 2, self.state.global_step))
+            mixed = mix(inputs, self.settings.mixup, rng)
             inputs = mixed.inputs
         outputs = model(**inputs)
         loss = self._loss(outputs.logits, labels)
@@ -103,13 +106,21 @@ class FinetuneTrainer(ChoosingTrainer):
             predictions = self.scale.restore(predictions)
         return score(config.problem_type, validation.labels, predictions)
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self.data_collator.batches = int(resume_from_checkpoint.rpartition("-")[2])
+
     def goodness(self) -> float:
         """Return how good the model is now, on validation; the higher the better."""
         return goodness(self.choice.selection, self.scores_now())
 
 
-def finetune_arguments(settings: FinetuneSettings, sequences: int) -> TrainingArguments:
+def finetune_arguments(
+    settings: FinetuneSettings, sequences: int, output: Path | None = None
+) -> TrainingArguments:
     """Return the settings in the words of the Transformers Trainer, for so many training sequences.
+
+    `output` is the folder for checkpoints, None where there will be none.
 
     Raises:
         InputError: for a batch that the processes cannot share, or a precision that this machine lacks.
@@ -127,7 +138,7 @@ def finetune_arguments(settings: FinetuneSettings, sequences: int) -> TrainingAr
     precision = resolve_precision(settings.precision)
     has_gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
-        output_dir=tempfile.gettempdir(),  # the Trainer makes this folder; nothing is saved on the way
+        output_dir=str(output or tempfile.gettempdir()),  # the Trainer makes this folder
         max_steps=steps,
         per_device_train_batch_size=per_process,
         learning_rate=settings.optimizer.learning_rate,
@@ -143,7 +154,8 @@ def finetune_arguments(settings: FinetuneSettings, sequences: int) -> TrainingAr
         logging_nan_inf_filter=False,
         eval_strategy="steps",
         eval_steps=evaluation_steps,
-        save_strategy="no",
+        save_strategy="no",  # by the clock, see SaveByTheClock, or not at all
+        save_total_limit=KEPT_CHECKPOINTS,
         report_to="none",
         disable_tqdm=True,
         seed=settings.seed,

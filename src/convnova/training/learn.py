@@ -20,7 +20,7 @@ from convnova.evaluation.scores import score
 from convnova.inference.predict import predict
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.presets import dilations_of_field
-from convnova.training.finetune import Finetuned, finetune
+from convnova.training.finetune import Checkpoints, Finetuned, finetune
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.start import PRESET, Start, start
 from convnova.training.task_settings import TaskNetworkSettings
@@ -63,6 +63,7 @@ def learn(
     network: TaskNetworkSettings,
     training: FinetuneSettings,
     console: Console | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Finetuned:
     """Train a model on a task and choose it on validation.
 
@@ -73,14 +74,18 @@ def learn(
         network: what to change of it.
         training: how to train.
         console: where progress goes; default nowhere.
+        checkpoints: where and when the run is saved on the way; default never.
 
     Raises:
         InputError: when there is no such model, its weights do not fit, or validation is missing.
+        TerminatedError: after SIGTERM, with a checkpoint saved.
     """
     if task.validation is None:
         raise InputError("the task has no validation part; hold out a share of train to choose on")
     began = starting_point(model, network, task)
-    return finetune(began.pretrained, began.config, task.train, task.validation, training, console)
+    return finetune(
+        began.pretrained, began.config, task.train, task.validation, training, console, checkpoints
+    )
 
 
 def measure(made: Finetuned, task: LabelledTask, average_strands: bool) -> Measured:

@@ -1,11 +1,15 @@
-"""How the weights move: the published schedule and weight decay, the same in pretraining and fine-tuning."""
+"""What all Trainers here share: the published schedule and weight decay, and checkpoints that are whole."""
 
 import math
+import shutil
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import Trainer
+from transformers.trainer_utils import rotate_checkpoints
 
+from convnova.training.checkpoints import check_finite, flush_to_disk, staging_folder
 from convnova.training.settings import OptimizerSettings
 
 FIRST_LEARNING_RATE = 1e-6
@@ -22,7 +26,7 @@ def learning_rate_factor(step: int, total_steps: int, settings: OptimizerSetting
 
 
 class ScheduledTrainer(Trainer):
-    """A Trainer whose `optimizer_settings` fix the schedule and what decays."""
+    """A Trainer whose `optimizer_settings` fix the schedule and what decays; its checkpoints are whole."""
 
     lr_scheduler: Any
 
@@ -44,3 +48,28 @@ class ScheduledTrainer(Trainer):
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint into a folder of another name, then rename it: readers see all of it or none."""
+        check_finite(self.model, self.state.global_step)
+        run, is_writer = Path(self.args.output_dir), self.args.should_save
+        name = f"checkpoint-{self.state.global_step}"
+        with staging_folder(run, name, is_writer) as staging:
+            self._checkpoint_parent = staging
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if is_writer:
+                self.save_more(staging / name)
+                flush_to_disk(staging / name)
+                shutil.rmtree(run / name, ignore_errors=True)
+                (staging / name).rename(run / name)
+        del self._checkpoint_parent
+        if is_writer:
+            rotate_checkpoints(output_dir=str(run), save_total_limit=self.args.save_total_limit)
+
+    def save_more(self, checkpoint: Path) -> None:
+        """Write into a checkpoint what this Trainer needs besides the Transformers Trainer's own state."""
+
+    def _get_output_dir(self, trial: Any) -> str:
+        """Return where `_save_checkpoint` of the Trainer puts the folder of a checkpoint."""
+        return str(getattr(self, "_checkpoint_parent", self.args.output_dir))

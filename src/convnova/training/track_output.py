@@ -1,8 +1,9 @@
 """What a model of many tracks reached, and the folder that holds it.
 
-task.json               names and groups of the tracks, bins and windows; there first
+run.json                settings, data, versions, machine; there first
+checkpoint-*            where --resume goes on
+task.json               names and groups of the tracks, bins and windows
 test_tracks.csv         scores of each track on test
-run.json                settings, data, versions, machine
 scores.json             validation by epoch, test once
 *.png                   learning curve, scores by group, each track beside the baseline
 model.safetensors, ...  the model; there last, so where it is, the run is finished
@@ -18,7 +19,6 @@ from rich.console import Console
 from convnova.console import plain_table, say
 from convnova.data.table import counted, some
 from convnova.data.tracks.data import TrackData
-from convnova.data.tracks.folder import FACTS_NAME, TARGETS_NAME
 from convnova.evaluation.scores import METRIC_NAMES
 from convnova.evaluation.track_kmers import K, KmerRegression
 from convnova.evaluation.track_scores import ALL, TrackScores, by_group
@@ -27,16 +27,15 @@ from convnova.inference.saved_tracks import SavedTracks
 from convnova.inference.tables import write_table
 from convnova.training.checkpoints import write_model
 from convnova.training.finetune import Finetuned
-from convnova.training.record import RECORD_NAME, SCORES_NAME, file_checksum, run_record
+from convnova.training.record import SCORES_NAME
 from convnova.training.task_figures import LEARNING_NAME, TEST_NAME, learning_figure
-from convnova.training.task_output import curve_row, remove_unfinished
+from convnova.training.task_output import curve_row
 from convnova.training.track_figures import baseline_figure, track_figure
 from convnova.training.track_settings import TrackTaskSettings
 from convnova.writing import write_json
 
 TRACKS_NAME, BASELINE_NAME = "test_tracks.csv", "test_baseline.png"
 BASELINE = f"regression on {K}-mers"
-_NAMES = (RECORD_NAME, SCORES_NAME, TRACKS_NAME, LEARNING_NAME, TEST_NAME, BASELINE_NAME)
 
 
 class TrackResult(NamedTuple):
@@ -52,7 +51,7 @@ class TrackResult(NamedTuple):
 
 
 def write_tracks(settings: TrackTaskSettings, data: TrackData, protocol: str, result: TrackResult) -> None:
-    """Write the folder of a run, the task first and the weights last.
+    """Write what a run came to, the weights last.
 
     Raises:
         InputError: when it cannot be written, as on a full disk.
@@ -69,12 +68,12 @@ def write_tracks(settings: TrackTaskSettings, data: TrackData, protocol: str, re
         made.selection,
         average_strands,
     )
-    remove_unfinished(output, _NAMES)
     write_json(output / TASK_NAME, saved.to_dict())
     curve = [curve_row(evaluation) for evaluation in made.evaluations]
     scores: dict[str, Any] = {
         "metric": made.selection,
         "protocol": protocol,
+        "training_seconds": made.seconds,
         "validation": curve[made.evaluations.index(made.best)],
     }
     if result.test is not None:
@@ -83,13 +82,6 @@ def write_tracks(settings: TrackTaskSettings, data: TrackData, protocol: str, re
     if result.baseline is not None and result.regression is not None:
         chosen = {"penalty": result.regression.penalty, "windows": result.regression.windows}
         scores["baseline"] = {"model": BASELINE} | chosen | _test_scores(result.baseline)
-    network = {
-        "parameters": made.model.num_parameters(),
-        "receptive_field": made.model.config.receptive_field,
-        "weights": None if made.weights is None else made.weights._asdict(),
-    }
-    record = run_record(settings, _data_record(data), network) | {"training_seconds": made.seconds}
-    write_json(output / RECORD_NAME, record)
     write_json(output / SCORES_NAME, scores | {"evaluations": curve})
     _write_figures(output, result)
     write_model(made.model, output)
@@ -141,13 +133,6 @@ def _score_table(test: TrackScores, baseline: TrackScores | None) -> Any:
 def _test_scores(scores: TrackScores) -> dict[str, Any]:
     groups = [one._asdict() for one in by_group(scores)]
     return {"bins": scores.bins, "groups": groups, "left_out": scores.left_out}
-
-
-def _data_record(data: TrackData) -> dict[str, Any]:
-    """Return what identifies the data set, and what it says of itself."""
-    checksums = {f"{name}_checksum": file_checksum(data.folder / name) for name in (FACTS_NAME, TARGETS_NAME)}
-    genome = {} if data.genome is None else {"genome_checksum": data.genome.checksum}
-    return checksums | genome | {"rows": data.facts.rows, "notes": data.facts.notes}
 
 
 def _write_figures(output: Path, result: TrackResult) -> None:

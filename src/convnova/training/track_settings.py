@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from convnova.errors import InputError
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.task_settings import TaskNetworkSettings
 
@@ -15,7 +16,7 @@ class TrackTaskSettings:
     tracks: Path
     """Folder that convnova tracks wrote."""
     output: Path
-    """Folder for the model and its scores; must be new or empty."""
+    """Folder for the model and its scores; must be new or empty, or hold a run to resume."""
     task: Literal["tracks"] = "tracks"
     """What is learned."""
     model: str = "preset:nt"
@@ -29,7 +30,15 @@ class TrackTaskSettings:
     """Length of the sequence that is read around the centre of a bin; default that of the data set."""
     baseline: bool = True
     """Whether to score a regression on k-mer counts beside the model, on the same test bins."""
+    save_minutes: float = 10.0
+    """Minutes between two checkpoints; SIGTERM saves one at once."""
+    resume: bool = False
+    """Whether to go on from the last checkpoint in the output folder."""
     network: TaskNetworkSettings = field(default_factory=TaskNetworkSettings)
     """What to change of the network."""
     training: FinetuneSettings = field(default_factory=FinetuneSettings)
     """How to train."""
+
+    def __post_init__(self) -> None:
+        if self.save_minutes < 0:
+            raise InputError(f"save_minutes must be at least 0, got {self.save_minutes}")

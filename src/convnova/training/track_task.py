@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from convnova.baselines.architectures import SequenceClassifier
 from convnova.console import log_console, say
 from convnova.data.label_scheme import Kind, LabelScheme
 from convnova.data.tracks.build import summary
 from convnova.data.tracks.data import TrackData, TrackPart
+from convnova.data.tracks.folder import FACTS_NAME, TARGETS_NAME
 from convnova.errors import InputError
 from convnova.evaluation.track_kmers import fit_kmer_regression
 from convnova.evaluation.track_scores import score_tracks
@@ -17,15 +19,19 @@ from convnova.genome import Genome
 from convnova.inference.predict import predict
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.training.arguments import quiet_libraries, resolve_precision
-from convnova.training.checkpoints import sole_writer
-from convnova.training.finetune import Finetuned
+from convnova.training.checkpoints import remove_incomplete, sole_writer
+from convnova.training.finetune import Checkpoints, Finetuned
 from convnova.training.learn import learn, starting_point
-from convnova.training.run_folder import is_main_process
+from convnova.training.record import file_checksum, keep_record, run_record
+from convnova.training.run_folder import is_main_process, open_run
 from convnova.training.start import check_model, field_of
-from convnova.training.task_output import check_output, effort, protocol
+from convnova.training.task_output import effort, protocol
 from convnova.training.track_output import TrackResult, report_tracks, write_tracks
 from convnova.training.track_settings import TrackTaskSettings
-from convnova.writing import make_folder
+from convnova.training.weights import WEIGHTS_NAME, WeightsReport
+
+CHANGEABLE = ("genome", "cache", "output", "save_minutes", "resume")
+"""Settings that a resumed run may have changed: what the files hold is compared by checksum."""
 
 
 class TrackTask(NamedTuple):
@@ -42,22 +48,36 @@ class TrackTask(NamedTuple):
 def finetune_tracks(settings: TrackTaskSettings, console: Console | None = None) -> TrackResult | None:
     """Train on a track data set, choose on validation, and score once on test; all lands in the output.
 
-    Returns what was reached; None in other processes than the first.
+    Returns what was reached; None in other processes than the first, and for a run that was finished before.
 
     Raises:
         InputError: for a data set, a genome, a model or an output folder that cannot be used.
+        TerminatedError: after SIGTERM, with a checkpoint saved.
     """
     console = (console or log_console()) if is_main_process() else Console(quiet=True)
     quiet_libraries()
     resolve_precision(settings.training.precision)
     check_model(settings.model, settings.network)
-    check_output(settings.output)
     task = load_track_task(settings)
-    _describe(console, settings, task, starting_point(settings.model, settings.network, task).config)
-    make_folder(settings.output)
+    checksums = _checksums(task.data)
+    checkpoint = open_run(settings.output, settings, settings.resume, checksums, CHANGEABLE)
+    if (settings.output / WEIGHTS_NAME).exists():
+        say(console, f"{settings.output}: this run is finished; its model is not trained again")
+        return None
+
+    def record(model: SequenceClassifier, weights: WeightsReport | None) -> None:
+        facts = task.data.facts
+        data = checksums | {"rows": facts.rows, "notes": facts.notes}
+        network = {"parameters": model.num_parameters(), "receptive_field": model.config.receptive_field}
+        network |= {"weights": None if weights is None else weights._asdict()}
+        keep_record(settings.output, run_record(settings, data, network), checkpoint)
+
     with sole_writer(settings.output) if is_main_process() else nullcontext():
-        check_output(settings.output)  # again: another process may have finished there in the meantime
-        made = learn(task, settings.model, settings.network, settings.training, console)
+        if is_main_process():
+            remove_incomplete(settings.output)
+        _describe(console, settings, task, starting_point(settings.model, settings.network, task).config)
+        checkpoints = Checkpoints(settings.output, settings.save_minutes, checkpoint, record)
+        made = learn(task, settings.model, settings.network, settings.training, console, checkpoints)
         if made.weights is not None:
             say(console, f"weights: {made.weights}")
         if not is_main_process():
@@ -66,6 +86,12 @@ def finetune_tracks(settings: TrackTaskSettings, console: Console | None = None)
         write_tracks(settings, task.data, protocol(settings.training, task), result)
         report_tracks(console, settings.output, result)
         return result
+
+
+def _checksums(data: TrackData) -> dict[str, str | None]:
+    """Return what identifies a data set."""
+    checksums = {f"{name}_checksum": file_checksum(data.folder / name) for name in (FACTS_NAME, TARGETS_NAME)}
+    return checksums | ({} if data.genome is None else {"genome_checksum": data.genome.checksum})
 
 
 def load_track_task(settings: TrackTaskSettings) -> TrackTask:

@@ -2,24 +2,20 @@
 
 What differs from the Trainer's own ways: examples come in the order of the data set, which is itself a
 function of the seed; the loss is divided by the weight of labelled bases over all processes; the schedule
-is the published one; a checkpoint appears whole or not at all; validation is scored base by base.
+is the published one; validation is scored base by base.
 """
 
 import os
-import shutil
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, SequentialSampler
-from transformers.trainer_utils import rotate_checkpoints
 
 from convnova.data.masking import NO_LABEL
 from convnova.evaluation.masked_lm import score_model, summarise
-from convnova.training.checkpoints import check_finite, flush_to_disk, staging_folder
 from convnova.training.optimization import ScheduledTrainer
 
 
@@ -59,31 +55,6 @@ class GenomeTrainer(ScheduledTrainer):
             total += (is_labelled if weights is None else weights * is_labelled).sum().to(device)
         # A step without a labelled base has a loss of 0, not 0 / 0.
         return self.accelerator.reduce(total, "sum").clamp(min=torch.finfo(total.dtype).tiny)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write a checkpoint into a folder of another name, then rename it: readers see all of it or none."""
-        check_finite(self.model, self.state.global_step)
-        run, is_writer = Path(self.args.output_dir), self.args.should_save
-        name = f"checkpoint-{self.state.global_step}"
-        with staging_folder(run, name, is_writer) as staging:
-            self._checkpoint_parent = staging
-            super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()
-            if is_writer:
-                self.save_more(staging / name)
-                flush_to_disk(staging / name)
-                shutil.rmtree(run / name, ignore_errors=True)
-                (staging / name).rename(run / name)
-        del self._checkpoint_parent
-        if is_writer:
-            rotate_checkpoints(output_dir=str(run), save_total_limit=self.args.save_total_limit)
-
-    def save_more(self, checkpoint: Path) -> None:
-        """Write into a checkpoint what this Trainer needs besides the Transformers Trainer's own state."""
-
-    def _get_output_dir(self, trial: Any) -> str:
-        """Return where `_save_checkpoint` of the Trainer puts the folder of a checkpoint."""
-        return str(getattr(self, "_checkpoint_parent", self.args.output_dir))
 
 
 class PretrainingTrainer(GenomeTrainer):
