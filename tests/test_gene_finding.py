@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import math
+import re
 import shutil
 import signal
 from dataclasses import replace
@@ -275,16 +276,22 @@ def test_the_same_weights_in_another_way(toy, finished, tmp_path, changes):
     assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) < 2e-4
 
 
-def test_annotate_says_which_chromosomes_were_seen_in_training(toy, finished, tmp_path):
+def test_annotate_scores_chromosomes_that_were_seen_in_training_apart(toy, finished, tmp_path):
     saved = load_gene_finder(finished[0]).saved
     assert list(saved.seen.values()) == [["chr2", "chr3", "chr10"]]
     screen = io.StringIO()
     given = AnnotateSettings(toy / "g.fa", finished[0], tmp_path / "g.gff3", annotation=toy / "g.gff3")
     annotate(given, Console(file=screen, width=250))
-    assert "3 of 4 chromosomes were trained or chosen on (chr2, chr10, chr3), so what" in screen.getvalue()
+    said = screen.getvalue()
+    new = said.index("1 chromosome new to the model")
+    seen = said.index("3 chromosomes trained or chosen on, so no test")
+    of_part = [re.findall(r"gene +(\d+)", part)[0] for part in (said[new:seen], said[seen:])]
+    names = [gene.chromosome for gene in write_all(toy)]
+    assert of_part == [str(names.count("chr1")), str(len(names) - names.count("chr1"))]
     screen = io.StringIO()
     annotate(replace(given, chromosomes=["chr1"]), Console(file=screen, width=250))
-    assert "trained or chosen on" not in screen.getvalue()
+    assert "new to the model" not in screen.getvalue()
+    assert re.findall(r"gene +(\d+)", screen.getvalue()) == of_part[:1]
 
 
 # What it starts from

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from convnova.console import log_console, progress_bar, say
-from convnova.data.table import some
+from convnova.data.table import counted
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.annotation_files import read_annotation
@@ -46,12 +46,6 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     annotated = None
     if settings.annotation is not None:
         annotated = read_annotation(settings.annotation, genome, settings.unknown_chromosomes)
-        if seen := finder.saved.seen_of(genome, sizes):
-            say(
-                console,
-                f"{len(seen)} of {len(sizes)} chromosomes were trained or chosen on ({some(seen)}), "
-                "so what is found there is no test",
-            )
     finder.model.to("cuda" if torch.cuda.is_available() else "cpu")
     inputs = (settings.genome, settings.annotation)
     make_place(settings.output, *inputs)
@@ -70,8 +64,13 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     exons = sum(len(gene.coding_exons) for gene in genes)
     say(console, f"{genome.path.name}: {len(genes):,} genes with {exons:,} exons -> {settings.output}")
     if annotated is not None:
-        scores = agreement(genes, annotated, regions)
-        console.print(gene_table(f"against {settings.annotation}", scores))
+        seen = finder.saved.seen_of(genome, sizes)
+        say(console, f"against {settings.annotation}:")
+        for what, is_seen in (("new to the model", False), ("trained or chosen on, so no test", True)):
+            part = [region for region in regions if (region.chromosome in seen) == is_seen]
+            if part:
+                title = f"{counted(len(part), 'chromosome')} {what}" if seen else ""
+                console.print(gene_table(title, agreement(genes, annotated, part)))
         say(console, LEGEND)
     if settings.proteins is not None:
         say(console, f"proteins: {settings.proteins}")
