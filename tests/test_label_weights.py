@@ -10,7 +10,7 @@ from convnova.data.packed import pack
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
-from convnova.training.finetune import finetune
+from convnova.training.finetune import finetune, make_model
 from convnova.training.finetune_trainer import FinetuneTrainer
 from convnova.training.label_weights import positive_weights
 
@@ -45,6 +45,27 @@ def test_the_loss_is_the_weighted_cross_entropy(part, weighting):
     expected = -(weight * part.labels * np.log(chance) + (1 - part.labels) * np.log(1 - chance)).mean()
     trainer = FinetuneTrainer(settings, "auroc", part, part, model=model)
     assert trainer.compute_loss(model, dict(batch)).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("weighting", ["none", "balanced", "sqrt"])
+def test_the_head_begins_where_no_change_of_its_bias_alone_would_help(part, weighting):
+    """Its features put aside, the gradient of the loss is next to nothing, for labels that are on and off."""
+    config = ConvNovaConfig(**NETWORK, num_labels=2, problem_type="multi_label_classification")
+    both = LabelledSequences(part.ids, part.labels[:, [0, 3]])
+    many = LabelledSequences(pack(list(both.ids) * 100), np.tile(both.labels, (100, 1)))
+    model, _ = make_model(
+        None, config, many, settings := training(label_weighting=weighting, precision="fp32")
+    )
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+    trainer = FinetuneTrainer(settings, "auroc", many, many, model=model)
+    trainer.compute_loss(model, collate([both[index] for index in range(5)])).backward()
+    assert model.classifier.bias.grad.abs().max() < 2e-3
+    with torch.no_grad():
+        model.classifier.bias += 1
+    model.zero_grad()
+    trainer.compute_loss(model, collate([both[index] for index in range(5)])).backward()
+    assert model.classifier.bias.grad.abs().min() > 2e-2
 
 
 @pytest.mark.parametrize(

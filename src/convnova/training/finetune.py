@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
+from torch import nn
 from transformers import set_seed
 
 from convnova.baselines.architectures import AnyConfig, SequenceClassifier, sequence_classifier
@@ -30,6 +31,7 @@ from convnova.training.choice import Evaluation
 from convnova.training.finetune_progress import Progress
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.finetune_trainer import FinetuneTrainer
+from convnova.training.label_weights import begin_at, positive_logits, positive_weights
 from convnova.training.memory import check_memory
 from convnova.training.probe import fit_head
 from convnova.training.run_folder import is_main_process
@@ -111,7 +113,7 @@ def finetune(
     quiet_libraries()
     set_seed(settings.seed)
     make_words(config, train)
-    model, weights = make_model(pretrained, config, settings)
+    model, weights = make_model(pretrained, config, train, settings)
     began = time.perf_counter()
     output = None if checkpoints is None else checkpoints.output
     trainer = FinetuneTrainer(settings, selection, train, validation, output, model=model)
@@ -148,16 +150,20 @@ def make_words(config: AnyConfig, train: LabelledPart) -> None:
 
 
 def make_model(
-    pretrained: Path | None, config: AnyConfig, settings: FinetuneSettings
+    pretrained: Path | None, config: AnyConfig, train: LabelledPart, settings: FinetuneSettings
 ) -> tuple[SequenceClassifier, WeightsReport | None]:
     """Return the model to train, and what became of the pretrained weights."""
     model = sequence_classifier(config)
-    weights = None if pretrained is None else load_pretrained(model, pretrained)
+    if config.problem_type == "multi_label_classification" and isinstance(model.classifier, nn.Linear):
+        weighting = settings.label_weighting
+        weights = None if weighting == "none" else positive_weights(train, weighting)
+        begin_at(model.classifier, positive_logits(train, weights))
+    report = None if pretrained is None else load_pretrained(model, pretrained)
     if settings.method != "whole-model":
         model.base_model.requires_grad_(False)
     if settings.gradient_checkpointing and isinstance(model, ConvNovaForSequenceClassification):
         model.activation_checkpointing_enable()
-    return model, weights
+    return model, report
 
 
 def _check_regularisation(settings: FinetuneSettings, config: AnyConfig) -> None:

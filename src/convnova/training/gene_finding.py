@@ -31,6 +31,7 @@ from convnova.training.gene_output import GeneResult, report_genes, write_genes
 from convnova.training.gene_settings import GeneFindingSettings
 from convnova.training.gene_test import choose_decoder, test_genes
 from convnova.training.gene_trainer import GeneTrainer
+from convnova.training.label_weights import begin_at
 from convnova.training.memory import check_memory
 from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import file_checksum, keep_record, run_record
@@ -145,6 +146,7 @@ def _train(
     if training.gradient_checkpointing:
         model.activation_checkpointing_enable()
     counts = task.parts["train"].counts(len(labels))
+    begin_at(model.classifier, np.log(counts + 1.0) * (1 - training.weighting_power))
     data = BaseWindows(
         task.parts["train"],
         task.label_set,

@@ -1,11 +1,12 @@
-"""How much more a positive of each independent label weighs in the loss than a negative.
+"""What rare labels need: more weight in the loss, and a head that knows at the start how rare they are.
 
 n sequences, K labels.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from convnova.data.labelled import LabelledPart
@@ -22,3 +23,24 @@ def positive_weights(train: LabelledPart, weighting: Literal["balanced", "sqrt"]
     is_both = (positives > 0) & (negatives > 0)
     ratio = np.divide(negatives, positives, out=np.ones_like(positives), where=is_both)
     return (ratio if weighting == "balanced" else np.sqrt(ratio)).astype(np.float32)
+
+
+def begin_at(head: Any, logits: NDArray[np.floating]) -> None:
+    """Let the head of a model begin at these logits, (K,), in place; its weights stay as they are.
+
+    Without it the first thousand steps go into biases: a label that one base in ten thousand has is far from
+    the share at which a random head begins. Source: Lin et al. 2017, "Focal Loss for Dense Object
+    Detection", section 3.3.
+    """
+    with torch.no_grad():
+        head.bias.copy_(torch.from_numpy(logits))
+
+
+def positive_logits(train: LabelledPart, weights: NDArray[np.float32] | None) -> NDArray[np.float64]:
+    """Return the logit of each independent label, (K,), that fits its share of the training sequences.
+
+    `weights` are those of positives in the loss, (K,), None where they are 1.
+    """
+    positives = train.label_totals + 0.5
+    odds = positives / (len(train) - positives + 1)
+    return np.log(odds if weights is None else odds * weights)

@@ -176,7 +176,7 @@ def _trainer(
         config = copy.deepcopy(start.config)
         if trial is not None:
             config.dropout = suggest(trial, training.seed, len(train))["dropout"]
-        return make_model(start.pretrained, config, training)[0]
+        return make_model(start.pretrained, config, train, training)[0]
 
     # Averaged weights are there in any case; a decay of 0 makes them the last ones.
     first = replace(training, weight_averaging=training.weight_averaging or max(DECAYS))
