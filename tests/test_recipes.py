@@ -3,14 +3,17 @@ from pathlib import Path
 import pytest
 
 from convnova.cli import build_parser
+from convnova.data.base_labels import LABEL_SETS
 from convnova.data.catalogue import suite_tasks
+from convnova.model.presets import preset
+from convnova.training.gene_finding import starting_point
 from convnova.training.pretrain import model_config
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 RECIPES, SUITES = sorted(FOLDER.glob("*.yaml")), sorted((FOLDER / "suites").glob("*.yaml"))
+GENES = sorted((FOLDER / "genes").glob("*.yaml"))
 
-
-RECEPTIVE_FIELDS = {"demo": 313, "hg38": 193, "hg38-released": 193, "yeast": 697}
+RECEPTIVE_FIELDS = {"demo": 313, "hg38": 193, "hg38-released": 193, "yeast": 697, "zymoseptoria": 4001}
 
 
 def read(recipe: Path):
@@ -31,6 +34,21 @@ def test_every_suite_recipe_parses_and_names_tasks(recipe):
     settings = parser.instantiate(parsed).benchmark
     assert suite_tasks(settings.suite)
     assert settings.training.epochs > 0
+
+
+@pytest.mark.parametrize("recipe", GENES, ids=lambda path: path.stem)
+def test_every_gene_recipe_parses_and_makes_its_model(recipe):
+    parser = build_parser("gene-finding")
+    files = ["--genome", "genome.fa", "--annotation", "genes.gff3", "--output", "run"]
+    parsed = parser.parse_args(["finetune", "--config", str(recipe), *files])
+    settings = parser.instantiate(parsed).finetune
+    labels = LABEL_SETS[settings.labels.label_set].labels
+    assert starting_point(settings, labels)[1].receptive_field == 4001
+
+
+def test_a_model_that_was_pretrained_by_recipe_is_that_of_the_gene_recipe():
+    """So its weights fit."""
+    assert model_config(read(FOLDER / "zymoseptoria.yaml").model).dilations == preset("gene-finding").dilations
 
 
 @pytest.mark.parametrize(
