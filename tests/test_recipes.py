@@ -48,7 +48,8 @@ def test_every_gene_recipe_parses_and_makes_its_model(recipe):
 
 def test_a_model_that_was_pretrained_by_recipe_is_that_of_the_gene_recipe():
     """So its weights fit."""
-    assert model_config(read(FOLDER / "zymoseptoria.yaml").model).dilations == preset("gene-finding").dilations
+    config = model_config(read(FOLDER / "zymoseptoria.yaml").model)
+    assert config.dilations == preset("gene-finding").dilations
 
 
 @pytest.mark.parametrize(

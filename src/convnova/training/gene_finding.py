@@ -88,6 +88,8 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
             settings.training.average_strands,
             _seen(task),
         )
+        if saved.has_coding_exons:
+            say(console, "choosing on validation what a gene and an intron cost ...")
         saved = choose_decoder(model.eval(), saved, task)
         test = test_genes(model, saved, task, settings.labels) if "test" in task.parts else None
         assert choice.best is not None
