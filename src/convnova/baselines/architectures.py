@@ -1,10 +1,12 @@
 """ConvNova, or a system that it is compared with, whichever a configuration is of."""
 
-import inspect
 import json
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from transformers import PreTrainedConfig
 
 from convnova.baselines.backbone import BaselineConfig
 from convnova.baselines.heads import BaselineForSequenceClassification
@@ -83,11 +85,10 @@ def check_settings(system: str, changes: dict[str, Any]) -> None:
     Raises:
         InputError: when it has not.
     """
-    own = [*inspect.signature(CONFIGS[system].__init__).parameters, *_SHARED]
-    if unknown := [name for name in changes if name not in own]:
-        known = ", ".join(name for name in own if name not in ("self", "kwargs", *_OF_THE_HEAD))
-        raise InputError(f"{system} has no setting {unknown[0]}; it has {known}")
+    own = [field.name for field in fields(CONFIGS[system]) if field.name not in _HIDDEN]
+    if unknown := [name for name in changes if name not in (*own, *_OF_THE_TASK)]:
+        raise InputError(f"{system} has no setting {unknown[0]}; it has {', '.join(own)}")
 
 
-_OF_THE_HEAD = ("problem_type", "id2label", "label2id", "num_labels", "pooling_segments")
-_SHARED = ("pooling", "classifier_dropout", *_OF_THE_HEAD)
+_OF_THE_TASK = ("problem_type", "id2label", "label2id", "num_labels", "pooling_segments")
+_HIDDEN = {*_OF_THE_TASK, *(field.name for field in fields(PreTrainedConfig))}

@@ -36,7 +36,7 @@ class Tokens(NamedTuple):
 
 
 class BaselineConfig(PreTrainedConfig):
-    """What the configurations of all systems share: how their sequence head reads them.
+    """What the configurations of all systems share; what is annotated is a setting, given by keyword.
 
     Raises:
         InputError: for a pooling that is none.
@@ -46,20 +46,16 @@ class BaselineConfig(PreTrainedConfig):
     """Channels of an embedding."""
     initializer_range: float = 0.02
     """Standard deviation of the embeddings of words at the start."""
+    pooling: str = "mean"
+    """How the head of a task sums up positions: mean, max, center or segments."""
+    pooling_segments: int = 1
+    """Number of segments."""
+    classifier_dropout: float = 0.0
 
-    def __init__(
-        self,
-        *,
-        pooling: str = "mean",
-        pooling_segments: int = 1,
-        classifier_dropout: float = 0.0,
-        **kwargs: Any,
-    ):
-        if pooling not in ("mean", "max", "center", "segments"):
-            raise InputError(f"pooling {pooling!r} is none; use mean, max, center or segments")
-        self.pooling, self.pooling_segments = pooling, pooling_segments
-        self.classifier_dropout = classifier_dropout
-        super().__init__(**kwargs)
+    def __post_init__(self, **kwargs: Any) -> None:
+        if self.pooling not in ("mean", "max", "center", "segments"):
+            raise InputError(f"pooling {self.pooling!r} is none; use mean, max, center or segments")
+        super().__post_init__(**kwargs)
 
     @property
     def pooled_size(self) -> int:

@@ -13,7 +13,6 @@ B batch, L length, C channels (twice as many where both strands are kept apart),
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -33,25 +32,15 @@ class CaduceusConfig(BaselineConfig):
 
     model_type = "caduceus"
 
-    def __init__(
-        self,
-        *,
-        hidden_size: int = 256,
-        num_hidden_layers: int = 16,
-        keeps_strands: bool = False,
-        vocab_size: int = 16,
-        state_size: int = 16,
-        conv_kernel: int = 4,
-        expand: int = 2,
-        layer_norm_eps: float = 1e-5,
-        initializer_range: float = 0.02,
-        **kwargs: Any,
-    ):
-        self.hidden_size, self.num_hidden_layers = hidden_size, num_hidden_layers
-        self.keeps_strands, self.vocab_size = keeps_strands, vocab_size
-        self.state_size, self.conv_kernel, self.expand = state_size, conv_kernel, expand
-        self.layer_norm_eps, self.initializer_range = layer_norm_eps, initializer_range
-        super().__init__(**kwargs)
+    hidden_size: int = 256
+    num_hidden_layers: int = 16
+    keeps_strands: bool = False
+    vocab_size: int = 16
+    state_size: int = 16
+    conv_kernel: int = 4
+    expand: int = 2
+    """Inner channels as a multiple of `hidden_size`."""
+    layer_norm_eps: float = 1e-5
 
 
 class Mixer(MambaMixer):

@@ -11,7 +11,6 @@ B batch, L length in bp, T tokens, C channels, V vocabulary.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,25 +29,16 @@ class DNABERTConfig(BaselineConfig):
 
     model_type = "dnabert"
 
-    def __init__(
-        self,
-        *,
-        k: int = 6,
-        hidden_size: int = 768,
-        num_hidden_layers: int = 12,
-        num_attention_heads: int = 12,
-        intermediate_size: int = 3072,
-        max_positions: int = 512,
-        dropout: float = 0.1,
-        layer_norm_eps: float = 1e-12,
-        initializer_range: float = 0.02,
-        **kwargs: Any,
-    ):
-        self.k, self.hidden_size, self.num_hidden_layers = k, hidden_size, num_hidden_layers
-        self.num_attention_heads, self.intermediate_size = num_attention_heads, intermediate_size
-        self.max_positions, self.dropout = max_positions, dropout
-        self.layer_norm_eps, self.initializer_range = layer_norm_eps, initializer_range
-        super().__init__(**kwargs)
+    k: int = 6
+    """Bases in a word."""
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    max_positions: int = 512
+    """Most tokens, [CLS] and [SEP] included."""
+    dropout: float = 0.1
+    layer_norm_eps: float = 1e-12
 
     @property
     def vocab_size(self) -> int:

@@ -12,7 +12,6 @@ B batch, L length in bp, T tokens, C channels, H heads, V vocabulary.
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,27 +31,16 @@ class DNABERT2Config(BaselineConfig):
 
     model_type = "dnabert2"
 
-    def __init__(
-        self,
-        *,
-        hidden_size: int = 768,
-        num_hidden_layers: int = 12,
-        num_attention_heads: int = 12,
-        intermediate_size: int = 3072,
-        vocab_size: int = 4096,
-        tokenizer: str | None = None,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.0,
-        layer_norm_eps: float = 1e-12,
-        initializer_range: float = 0.02,
-        **kwargs: Any,
-    ):
-        self.hidden_size, self.num_hidden_layers = hidden_size, num_hidden_layers
-        self.num_attention_heads, self.intermediate_size = num_attention_heads, intermediate_size
-        self.vocab_size, self.tokenizer = vocab_size, tokenizer
-        self.dropout, self.attention_dropout = dropout, attention_dropout
-        self.layer_norm_eps, self.initializer_range = layer_norm_eps, initializer_range
-        super().__init__(**kwargs)
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    vocab_size: int = 4096
+    tokenizer: str | None = None
+    """As JSON; None until words are made from the training sequences."""
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
+    layer_norm_eps: float = 1e-12
 
 
 def _as_bert(config: DNABERT2Config) -> BertConfig:

@@ -27,30 +27,24 @@ class HyenaDNAConfig(BaselineConfig):
 
     model_type = "hyenadna"
 
-    def __init__(
-        self,
-        *,
-        hidden_size: int = 128,
-        num_hidden_layers: int = 2,
-        intermediate_size: int | None = None,
-        vocab_size: int = 16,
-        max_positions: int = 1026,
-        short_kernel: int = 3,
-        filter_emb_dim: int = 5,
-        filter_order: int = 64,
-        filter_frequency: float = 10.0,
-        embed_dropout: float = 0.1,
-        layer_norm_eps: float = 1e-5,
-        initializer_range: float = 0.02,
-        **kwargs: Any,
-    ):
-        self.hidden_size, self.num_hidden_layers = hidden_size, num_hidden_layers
-        self.intermediate_size = intermediate_size or 4 * hidden_size
-        self.vocab_size, self.max_positions, self.short_kernel = vocab_size, max_positions, short_kernel
-        self.filter_emb_dim, self.filter_order = filter_emb_dim, filter_order
-        self.filter_frequency, self.embed_dropout = filter_frequency, embed_dropout
-        self.layer_norm_eps, self.initializer_range = layer_norm_eps, initializer_range
-        super().__init__(**kwargs)
+    hidden_size: int = 128
+    num_hidden_layers: int = 2
+    intermediate_size: int = 0
+    """Channels within the pointwise networks; 0 is four times `hidden_size`."""
+    vocab_size: int = 16
+    max_positions: int = 1026
+    short_kernel: int = 3
+    filter_emb_dim: int = 5
+    """Numbers that tell the filters of a position: its time, and waves."""
+    filter_order: int = 64
+    """Channels of the network that makes the filters."""
+    filter_frequency: float = 10.0
+    embed_dropout: float = 0.1
+    layer_norm_eps: float = 1e-5
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.intermediate_size = self.intermediate_size or 4 * self.hidden_size
+        super().__post_init__(**kwargs)
 
     @property
     def max_length_bp(self) -> int | None:

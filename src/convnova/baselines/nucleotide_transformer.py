@@ -11,7 +11,6 @@ B batch, L length in bp, T tokens, C channels, V vocabulary.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,28 +35,16 @@ class NucleotideTransformerConfig(BaselineConfig):
 
     model_type = "nucleotide-transformer"
 
-    def __init__(
-        self,
-        *,
-        hidden_size: int = 512,
-        num_hidden_layers: int = 12,
-        num_attention_heads: int = 16,
-        intermediate_size: int = 2048,
-        vocab_size: int = 4107,
-        max_positions: int = 2050,
-        is_gated: bool = True,
-        token_dropout: bool = False,
-        dropout: float = 0.0,
-        layer_norm_eps: float = 1e-12,
-        initializer_range: float = 0.02,
-        **kwargs: Any,
-    ):
-        self.hidden_size, self.num_hidden_layers = hidden_size, num_hidden_layers
-        self.num_attention_heads, self.intermediate_size = num_attention_heads, intermediate_size
-        self.vocab_size, self.max_positions = vocab_size, max_positions
-        self.is_gated, self.token_dropout, self.dropout = is_gated, token_dropout, dropout
-        self.layer_norm_eps, self.initializer_range = layer_norm_eps, initializer_range
-        super().__init__(**kwargs)
+    hidden_size: int = 512
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 16
+    intermediate_size: int = 2048
+    vocab_size: int = 4107
+    max_positions: int = 2050
+    is_gated: bool = True
+    token_dropout: bool = False
+    dropout: float = 0.0
+    layer_norm_eps: float = 1e-12
 
     @property
     def max_tokens(self) -> int:

@@ -16,8 +16,9 @@ being held at zero; weights are not constrained, and regularised by the optimise
 B batch, L length in bp, C channels, P positions that are left after pooling, K labels.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -35,17 +36,18 @@ class SupervisedConfig(BaselineConfig):
         InputError: for a length of which nothing is left after pooling.
     """
 
-    input_bp: int
-    shortest_bp: int
+    shortest_bp: ClassVar[int]
     """Shortest input of which a position is left."""
 
-    def __init__(self, *, input_bp: int = 1000, **kwargs: Any):
-        self.input_bp = input_bp
-        if input_bp < self.shortest_bp:
+    input_bp: int = 1000
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if self.input_bp < self.shortest_bp:
             raise InputError(
-                f"input_bp {input_bp} is too short for {self.model_type}; give {self.shortest_bp} or more"
+                f"input_bp {self.input_bp} is too short for {self.model_type}; "
+                f"give {self.shortest_bp} or more"
             )
-        super().__init__(**kwargs)
+        super().__post_init__(**kwargs)
 
     @property
     def max_length_bp(self) -> int | None:
@@ -87,11 +89,9 @@ class DeepSEAConfig(SupervisedConfig):
     model_type = "deepsea"
     shortest_bp = 163
 
-    def __init__(
-        self, *, channels: tuple[int, int, int] = (320, 480, 960), hidden_size: int = 925, **kwargs: Any
-    ):
-        self.channels, self.hidden_size = tuple(channels), hidden_size
-        super().__init__(**kwargs)
+    channels: Sequence[int] = (320, 480, 960)
+    """Of the three convolutions."""
+    hidden_size: int = 925
 
 
 class DeepSEAModel(SupervisedModel):
@@ -123,9 +123,8 @@ class DanQConfig(SupervisedConfig):
     model_type = "danq"
     shortest_bp = 38
 
-    def __init__(self, *, channels: int = 320, hidden_size: int = 925, **kwargs: Any):
-        self.channels, self.hidden_size = channels, hidden_size
-        super().__init__(**kwargs)
+    channels: int = 320
+    hidden_size: int = 925
 
 
 class DanQModel(SupervisedModel):
@@ -154,20 +153,11 @@ class DeepATTConfig(SupervisedConfig):
     model_type = "deepatt"
     shortest_bp = 44
 
-    def __init__(
-        self,
-        *,
-        channels: int = 1024,
-        hidden_size: int = 1024,
-        attention_size: int = 400,
-        attention_heads: int = 4,
-        dense_size: int = 100,
-        **kwargs: Any,
-    ):
-        self.channels, self.hidden_size = channels, hidden_size
-        self.attention_size, self.attention_heads = attention_size, attention_heads
-        self.dense_size = dense_size
-        super().__init__(**kwargs)
+    channels: int = 1024
+    hidden_size: int = 1024
+    attention_size: int = 400
+    attention_heads: int = 4
+    dense_size: int = 100
 
 
 class DeepATTModel(SupervisedModel):
@@ -227,9 +217,8 @@ class CNNConfig(SupervisedConfig):
     model_type = "cnn"
     shortest_bp = 71
 
-    def __init__(self, *, embedding_size: int = 100, hidden_size: int = 512, **kwargs: Any):
-        self.embedding_size, self.hidden_size = embedding_size, hidden_size
-        super().__init__(**kwargs)
+    embedding_size: int = 100
+    hidden_size: int = 512
 
 
 class CNNModel(SupervisedModel):
