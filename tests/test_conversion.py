@@ -187,11 +187,11 @@ def _replace(name, tensor):
 
 
 BAD_STATES = {
-    "foreign": (_replace("model.extra.weight", torch.ones(2)), "model.extra.weight is not part of ConvNova"),
+    "foreign": (_replace("model.extra.weight", torch.ones(2)), "model.extra.weight is not in the model"),
     "missing": (lambda state: state.pop("model.norms.2.bias"), "model.norms.2.bias is missing"),
     "renamed": (
         _rename("model.rc_linear.bias", "model.other.bias"),
-        "model.other.bias is not part of ConvNova; model.rc_linear.bias is missing",
+        "model.other.bias is not in the model; model.rc_linear.bias is missing",
     ),
     "shape": (
         _replace("model.gates.1.weight", torch.ones(16, 16, 7)),
@@ -205,7 +205,7 @@ BAD_STATES = {
     "width": (_replace("model.milinear.0.weight", torch.ones(33, 16)), "33 wide, no multiple of 16 channels"),
     "two heads": (
         _replace("decoder.0.output_transform.weight", torch.ones(2, 16)),
-        "is not part of ConvNova",
+        "is not in the model",
     ),
     "mixed types": (
         lambda state: state.update({"model.linear.bias": state["model.linear.bias"].half()}),

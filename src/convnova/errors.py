@@ -1,5 +1,8 @@
 """Ends of a run that are no bug: the command line prints them as one line, without a traceback."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class InputError(ValueError):
     """Something given by the user is wrong; the message says where, what, and what to do. Exit status 2."""
@@ -7,3 +10,12 @@ class InputError(ValueError):
 
 class TerminatedError(Exception):
     """The run was asked to end by SIGTERM, and has saved what it needs to go on. Exit status 143."""
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that an unknown one may mean, for an error to offer; the likeliest first.
+
+    Those that begin with it, or else at most three of similar spelling.
+    """
+    known = list(known)
+    return [one for one in known if name and one.startswith(name)] or get_close_matches(name, known)

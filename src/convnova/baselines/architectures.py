@@ -1,8 +1,6 @@
 """ConvNova, or a system that it is compared with, whichever a configuration is of."""
 
-import json
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ from transformers import PreTrainedConfig
 from convnova.baselines.backbone import BaselineConfig
 from convnova.baselines.heads import BaselineForSequenceClassification
 from convnova.baselines.systems import CONFIGS, PRESETS, preset_config
-from convnova.errors import InputError
+from convnova.errors import InputError, nearest
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.model.presets import PRESETS as OWN_PRESETS
@@ -41,11 +39,8 @@ def any_preset(name: str, **changes: Any) -> AnyConfig:
     if name in PRESETS:
         check_settings(PRESETS[name].system, changes)
         return preset_config(name, **changes)
-    known = [*OWN_PRESETS, *PRESETS]
-    if name not in OWN_PRESETS:
-        near = [one for one in known if name and one.startswith(name)] or get_close_matches(name, known, n=5)
-        if near:
-            raise InputError(f"there is no preset {name!r}; nearest are {', '.join(near)}")
+    if name not in OWN_PRESETS and (near := nearest(name, [*OWN_PRESETS, *PRESETS])):
+        raise InputError(f"there is no preset {name!r}; nearest are {', '.join(near)}")
     return preset(name, **changes)
 
 
@@ -55,28 +50,22 @@ def any_config(folder: Path, **changes: Any) -> AnyConfig:
     Raises:
         InputError: when the folder holds no model of a known architecture, or it has no such setting.
     """
-    system = _system(folder)
-    if system is not None:
-        check_settings(system, changes)
-    kind = ConvNovaConfig if system is None else CONFIGS[system]
     try:
         if not (folder / "config.json").exists():
             raise OSError("there is no config.json")
-        return kind.from_pretrained(folder, local_files_only=True, **changes)
+        saved, _ = PreTrainedConfig.get_config_dict(folder, local_files_only=True)
+        system = saved.get("model_type")
+        if system not in CONFIGS:
+            return ConvNovaConfig.from_dict(saved, **changes)
+        check_settings(system, changes)
+        return CONFIGS[system].from_dict(saved, **changes)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(
             f"{folder}: no ConvNova model in it ({str(error).splitlines()[0]}); "
             "give a folder that `convnova pretrain` or save_pretrained wrote"
         ) from None
-
-
-def _system(folder: Path) -> str | None:
-    """Return the name of the system whose configuration a folder holds, None for any other."""
-    try:
-        name = json.loads((folder / "config.json").read_text())["model_type"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return name if name in CONFIGS else None
 
 
 def check_settings(system: str, changes: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 from convnova.errors import InputError
+from convnova.model.conversion import misfits
 
 Names = Iterable[tuple[str, str | None]]
 """Patterns of published names, each with ours; None where a tensor is known and not needed."""
@@ -56,15 +57,7 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         InputError: when one is missing, left over or of another shape; nothing is loaded then.
     """
-    own = model.state_dict()
-    faults = [f"{name} is missing" for name in own if name not in tensors]
-    faults += [f"{name} is not in the model" for name in tensors if name not in own]
-    faults += [
-        f"{name} is {tuple(tensor.shape)}, not {tuple(own[name].shape)}"
-        for name, tensor in tensors.items()
-        if name in own and own[name].shape != tensor.shape
-    ]
-    if faults:
-        shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
-        raise InputError(f"these tensors do not fit the configuration: {shown}")
+    given, own = ({name: one.shape for name, one in of.items()} for of in (tensors, model.state_dict()))
+    if faults := misfits(given, own):
+        raise InputError(f"these tensors do not fit the configuration: {faults}")
     model.load_state_dict(dict(tensors))

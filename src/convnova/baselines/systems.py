@@ -1,6 +1,5 @@
 """The systems that ConvNova is compared with, by name: their classes, and their published models."""
 
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from convnova.baselines.backbone import Backbone, BaselineConfig
@@ -22,7 +21,7 @@ from convnova.baselines.supervised import (
     DeepSEAConfig,
     DeepSEAModel,
 )
-from convnova.errors import InputError
+from convnova.errors import InputError, nearest
 
 _CLASSES: dict[type[BaselineConfig], type[Backbone]] = {
     DNABERTConfig: DNABERTModel,
@@ -120,7 +119,7 @@ def preset_config(name: str, **changes: Any) -> BaselineConfig:
         InputError: when there is no such model.
     """
     if name not in PRESETS:
-        near = ", ".join(get_close_matches(name, PRESETS, n=3, cutoff=0.3)) or ", ".join(PRESETS)
+        near = ", ".join(nearest(name, PRESETS) or PRESETS)
         raise InputError(f"there is no model {name!r}; nearest are {near}")
     preset = PRESETS[name]
     return CONFIGS[preset.system](**preset.settings | changes)

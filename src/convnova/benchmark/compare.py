@@ -10,7 +10,6 @@ import csv
 import importlib.util
 import math
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
@@ -21,10 +20,11 @@ from rich.console import Console
 from convnova.benchmark.compare_figure import growth_figure
 from convnova.benchmark.compare_settings import CompareSettings
 from convnova.benchmark.costs import BASES, KINDS, Cost, Kind, Size, growth, measure_cost, size_of
+from convnova.benchmark.formats import markdown_table
 from convnova.benchmark.settings import BenchmarkSettings
 from convnova.benchmark.suite import benchmark, models_of
 from convnova.console import log_console, plain_table, say
-from convnova.errors import InputError
+from convnova.errors import InputError, nearest
 from convnova.training.arguments import quiet_libraries
 from convnova.training.record import processor
 from convnova.writing import make_folder, whole_file, write_text
@@ -97,7 +97,7 @@ def named_models(given: str, size: str) -> dict[str, str]:
     written = []
     for item in filter(None, map(str.strip, given.split(","))):
         if "=" not in item and item not in SYSTEMS:
-            near = get_close_matches(item, SYSTEMS, n=3) or list(SYSTEMS)
+            near = nearest(item, SYSTEMS) or SYSTEMS
             raise InputError(
                 f"there is no system {item!r}; nearest are {', '.join(near)}; others as NAME=preset:NAME"
             )
@@ -242,7 +242,7 @@ def _report(settings: CompareSettings, found: Comparison) -> str:
         for name in found.sizes
     ]
     lines = ["# Systems compared", "", f"{processor()}, {threads} threads, torch {torch.__version__}.", ""]
-    lines += [*_markdown(header, rows), ""]
+    lines += [*markdown_table(header, rows), ""]
     lines += [
         "Parameters are those in use. Multiply-adds are of matrix products and convolutions over 1 kb, as "
         "PyTorch counts them: scans and Fourier transforms are in none. MB is what a step adds at its peak, "
@@ -254,8 +254,8 @@ def _report(settings: CompareSettings, found: Comparison) -> str:
         "",
     ]
     growth_header = ["model", *(f"{kind}, {what}" for kind in KINDS for what in ("time", "memory"))]
-    lines += [*_markdown(growth_header, growths), "", "## Each measurement", ""]
-    lines += _markdown(
+    lines += [*markdown_table(growth_header, growths), "", "## Each measurement", ""]
+    lines += markdown_table(
         ["model", "pass", "bp", "batch", "bp/s", "MB", ""],
         [
             [
@@ -271,8 +271,3 @@ def _report(settings: CompareSettings, found: Comparison) -> str:
         ],
     )
     return "\n".join(lines) + "\n"
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    rule = "|---|" + "---:|" * (len(header) - 1)
-    return [f"| {' | '.join(header)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich import box
@@ -43,11 +44,11 @@ def markdown(made: list[Sheet], table: ResultsTable) -> str:
     """Return sheets and remarks as Markdown."""
     lines = [f"# {table.title}", ""]
     for sheet in made:
-        lines += [f"## {sheet.title}", "", _line(sheet.header)]
-        lines += ["|" + "|".join(["---", *["---:"] * (len(sheet.header) - 1)]) + "|"]
-        for number, row in enumerate(sheet.rows):
-            cells = [f"**{row[0]}**", *row[1:]] if number in sheet.ours else row
-            lines.append(_line(cells))
+        rows = [
+            [f"**{row[0]}**", *row[1:]] if number in sheet.ours else row
+            for number, row in enumerate(sheet.rows)
+        ]
+        lines += [f"## {sheet.title}", "", *markdown_table(sheet.header, rows)]
         lines += ["", *([sheet.note, ""] if sheet.note else [])]
     lines += ["## Notes", "", *(f"- {line}" for line in remarks(table)), ""]
     lines += [f"{line}\n" for line in reference_lines(table)]
@@ -83,5 +84,11 @@ def _csv_rows(table: ResultsTable, row: Row, column: Column, cell: Cell) -> list
     return [*by_seed, shared | mean]
 
 
-def _line(cells: tuple[str, ...] | list[str]) -> str:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table in Markdown, numbers on the right of all columns but the first."""
+    rule = "|" + "|".join(["---", *["---:"] * (len(header) - 1)]) + "|"
+    return [_line(header), rule, *map(_line, rows)]
+
+
+def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,6 +1,5 @@
 """Which column of a table is what: given, or found by its name or its content and stated."""
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -8,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from convnova.data.read_settings import ReadSettings
-from convnova.errors import InputError
+from convnova.errors import InputError, nearest
 
 SEQUENCE_WORDS = ("sequence", "sequences", "seq", "seqs", "dna", "dna_sequence", "dna_seq", "nucleotides")
 LABEL_WORDS = ("label", "labels", "target", "targets", "class", "classes", "y", "category")
@@ -151,7 +150,7 @@ def _several(source: str, what: str, found: Sequence[str], setting: str) -> str:
 
 def _check_known(column: str, names: list[str], setting: str, source: str) -> None:
     if column not in names:
-        close = difflib.get_close_matches(column, names, n=1)
+        close = nearest(column, names)
         hint = f"did you mean {close[0]!r}?" if close else "use one of these"
         raise InputError(
             f"{source}: there is no column {column!r} ({setting}), only {', '.join(map(repr, names))}; {hint}"

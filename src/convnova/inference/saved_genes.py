@@ -81,4 +81,4 @@ def load_gene_finder(folder: Path) -> GeneFinder:
         labels = saved.labels.labels
     except (KeyError, TypeError):
         raise InputError(f"{folder}: task.json cannot be read as a gene finder's; fine-tune again") from None
-    return GeneFinder(load_strictly(ConvNovaForTokenClassification, folder, len(labels)), saved)
+    return GeneFinder(load_strictly(folder, len(labels), ConvNovaForTokenClassification), saved)

@@ -81,7 +81,7 @@ def load_task_model(folder: Path) -> TaskModel:
         task = SavedTask(scheme, **content)
     except (ValueError, KeyError, TypeError):
         raise _unreadable(folder) from None
-    return TaskModel(load_strictly(classifier_class(any_config(folder)), folder, scheme.num_labels), task)
+    return TaskModel(load_strictly(folder, scheme.num_labels), task)
 
 
 def read_record(folder: Path, task: str, use: str) -> dict[str, Any]:
@@ -122,22 +122,23 @@ def _unreadable(folder: Path) -> InputError:
     return InputError(f"{folder / TASK_NAME}: it cannot be read as the record of a task; fine-tune again")
 
 
-def load_strictly(kind: Any, folder: Path, outputs: int) -> Any:
-    """Return a model of a class from its folder.
+def load_strictly(folder: Path, outputs: int, kind: Any = None) -> Any:
+    """Return a model from its folder.
 
     Args:
-        kind: the class.
         folder: of the model.
         outputs: how many the record of its task has.
+        kind: class of the model; default that of its architecture for labels of sequences.
 
     Raises:
         InputError: when it cannot be loaded, a tensor is missing or left over, or it has other outputs.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    config = any_config(folder)
     try:
-        model, loading = kind.from_pretrained(
-            folder, config=any_config(folder), local_files_only=True, output_loading_info=True
+        model, loading = (kind or classifier_class(config)).from_pretrained(
+            folder, config=config, local_files_only=True, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(

@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from convnova.baselines.architectures import SequenceClassifier, any_config, classifier_class
+from convnova.baselines.architectures import SequenceClassifier
 from convnova.data.table import some
-from convnova.errors import InputError
+from convnova.errors import InputError, nearest
 from convnova.inference.saved_task import TASK_NAME, load_strictly, read_record
 
 TRACKS = "tracks"
@@ -82,10 +81,10 @@ def load_track_model(folder: Path) -> TrackModel:
         raise InputError(
             f"{folder}: {TASK_NAME} cannot be read as that of many tracks; fine-tune again"
         ) from None
-    return TrackModel(load_strictly(classifier_class(any_config(folder)), folder, tracks), saved)
+    return TrackModel(load_strictly(folder, tracks), saved)
 
 
 def _known(name: str, names: Sequence[str]) -> str:
-    if similar := get_close_matches(name, names, n=1):
+    if similar := nearest(name, names):
         return f"did you mean {similar[0]!r}?"
     return f"the model has {some(names)}"

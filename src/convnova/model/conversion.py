@@ -302,19 +302,29 @@ def _account(state: State, model: PreTrainedModel) -> tuple[TensorRow, ...]:
         shape = tuple(own[ours].shape)
         rows.append(TensorRow(released, ours, shape + (1,) * _is_released_1x1(released)))
     expected = {row.released: row.shape for row in rows}
-    foreign = [f"{name} is not part of ConvNova" for name in state if name not in expected]
-    missing = [f"{name} is missing" for name in expected if name not in state]
-    unfit = [
-        f"{name} is {tuple(tensor.shape)}, not {expected[name]}"
-        for name, tensor in state.items()
-        if name in expected and tuple(tensor.shape) != expected[name]
-    ]
-    if unexplained := foreign + missing + unfit:
-        raise InputError(f"{_shown(unexplained)}; nothing was written")
+    if unexplained := misfits({name: tensor.shape for name, tensor in state.items()}, expected):
+        raise InputError(f"{unexplained}; nothing was written")
     types = {tensor.dtype for tensor in state.values()}
     if len(types) > 1 or not next(iter(types)).is_floating_point:
         raise InputError(f"weights must be of one floating type, not {', '.join(sorted(map(str, types)))}")
     return tuple(rows)
+
+
+def misfits(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str:
+    """Return which tensors are left over, missing or of another shape, in words; nothing where all fit.
+
+    Args:
+        found: shapes by name.
+        wanted: those of the model.
+    """
+    faults = [f"{name} is not in the model" for name in found if name not in wanted]
+    faults += [f"{name} is missing" for name in wanted if name not in found]
+    faults += [
+        f"{name} is {tuple(found[name])}, not {tuple(wanted[name])}"
+        for name in wanted
+        if name in found and tuple(found[name]) != tuple(wanted[name])
+    ]
+    return _shown(faults)
 
 
 def _is_released_1x1(released: str) -> bool:

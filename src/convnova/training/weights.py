@@ -11,6 +11,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
 from convnova.baselines.architectures import any_config
 from convnova.baselines.backbone import BaselineConfig
 from convnova.errors import InputError
+from convnova.model.conversion import misfits
 
 HEADS = ("lm_head.", "classifier.")
 """Layers that belong to a task: a new task gets new ones."""
@@ -64,18 +65,9 @@ def load_pretrained(model: PreTrainedModel, folder: Path) -> WeightsReport:
         prefix = f"{model.base_model_prefix}."
         saved = {name if name.startswith((prefix, *HEADS)) else prefix + name: saved[name] for name in saved}
     is_head = {name: name.startswith(HEADS) for name in saved | own}
-    unexplained = [f"{name} is not in the model" for name in saved if not is_head[name] and name not in own]
-    unexplained += [f"{name} is missing" for name in own if not is_head[name] and name not in saved]
-    unexplained += [
-        f"{name} is {tuple(saved[name].shape)}, not {tuple(own[name].shape)}"
-        for name in own
-        if not is_head[name] and name in saved and saved[name].shape != own[name].shape
-    ]
-    if unexplained:
-        shown = "; ".join(unexplained[:5]) + (
-            f"; and {len(unexplained) - 5} more" if len(unexplained) > 5 else ""
-        )
-        raise InputError(f"{path}: these tensors do not fit: {shown}; give the model they belong to")
+    shapes = ({name: of[name].shape for name in of if not is_head[name]} for of in (saved, own))
+    if faults := misfits(*shapes):
+        raise InputError(f"{path}: these tensors do not fit: {faults}; give the model they belong to")
     loaded = {name: tensor for name, tensor in saved.items() if not is_head[name]}
     nn.Module.load_state_dict(model, loaded, strict=False)
     return WeightsReport(

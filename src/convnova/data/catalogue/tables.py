@@ -12,12 +12,11 @@ decompressed, so that ``train.csv`` and ``train.csv.gz`` have the same.
 
 import csv
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from convnova.errors import InputError
+from convnova.errors import InputError, nearest
 
 SPLITS = ("train", "validation", "test")
 
@@ -254,5 +253,5 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 
 def _guess(given: str, names: list[str]) -> str:
-    close = get_close_matches(given, names, n=1)
+    close = nearest(given, names)
     return f"; did you mean {close[0]!r}?" if close else ""
