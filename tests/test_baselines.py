@@ -40,13 +40,16 @@ TINY = {
     "danq": {"channels": 4, "hidden_size": 8, "input_bp": 80},
     "deepatt": {"channels": 8, "hidden_size": 8, "attention_size": 8, "attention_heads": 2, "input_bp": 80},
     "cnn": {"embedding_size": 8, "hidden_size": 8, "input_bp": 80},
+    "kmers": {"k": 2},
 }
 FORMS = TINY | {
     "caduceus, strands kept apart": SMALL | {"keeps_strands": True},
     "nucleotide-transformer, version 1": TINY["nucleotide-transformer"]
     | {"vocab_size": 4105, "is_gated": False},
 }
-PER_BASE = [name for name in FORMS if name.split(",")[0] not in ("deepsea", "danq", "deepatt", "cnn")]
+PER_BASE = [
+    name for name in FORMS if name.split(",")[0] not in ("deepsea", "danq", "deepatt", "cnn", "kmers")
+]
 
 
 def config_of(name, **changes):
@@ -132,7 +135,7 @@ def test_a_sequence_beyond_the_longest_is_refused(name):
     model = classifier(name)
     longest = model.config.max_length_bp
     if longest is None:
-        assert model.config.model_type in ("caduceus", "dnabert2")
+        assert model.config.model_type in ("caduceus", "dnabert2", "kmers")
         return
     with torch.no_grad():
         assert model(torch.zeros(1, longest).long()).logits.isfinite().all()
@@ -400,3 +403,18 @@ def test_overlapping_words_match_bruteforce():
         )
         centers = [min(max(0, place - 1), len(expected) - 1) for place in range(length)]
         assert words.of_base[row, :length].tolist() == centers
+
+
+def test_kmers_are_counted_as_they_occur():
+    model, (ids, mask) = backbone_of(config_of("kmers")), batch((9, 4, 1))
+    expected = torch.zeros(3, 16)
+    for row, length in enumerate(mask.sum(dim=1)):
+        words = [ids[row, place : place + 2] for place in range(length - 1)]
+        for word in (word for word in words if (word != N).all()):
+            first, second = torch.tensor([0, 2, 3, 1])[word]  # words are numbered in the order A, T, C, G
+            expected[row, 4 * first + second] += 1
+    torch.testing.assert_close(
+        model.embed(ids, mask), 16 * expected / expected.sum(1, keepdim=True).clamp(min=1)
+    )
+    with pytest.raises(InputError, match="hidden_size of kmers is one a word, 16 where k is 2; change k"):
+        config_of("kmers", hidden_size=8)

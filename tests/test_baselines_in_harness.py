@@ -32,6 +32,7 @@ MODELS = {
     "danq": {"channels": 4},
     "deepatt": {"channels": 4, "attention_size": 8},
     "cnn": {"embedding_size": 4},
+    "kmers": {"k": 2, "hidden_size": 16},
 }
 
 

@@ -1,13 +1,15 @@
 """`convnova compare`: one table of several systems, and nothing measured twice."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
 from tiny_suite import write_data
 
 from convnova.benchmark import compare as module
-from convnova.benchmark.compare import SYSTEMS, compare, named_models, quality_of
+from convnova.benchmark.compare import SYSTEMS, compare, named_models
+from convnova.benchmark.compare_quality import quality_of
 from convnova.benchmark.compare_settings import CompareSettings
 from convnova.benchmark.costs import Cost
 from convnova.errors import InputError
@@ -58,6 +60,7 @@ def test_models_are_trained_on_a_suite_beside_their_costs(measured, tmp_path):
     data.mkdir()
     found, text = run(
         tmp_path / "out",
+        models="convnova,cnn,kmers",
         suite="gue",
         tasks="mouse/2",
         data=write_data(data),
@@ -65,10 +68,32 @@ def test_models_are_trained_on_a_suite_beside_their_costs(measured, tmp_path):
         training=FinetuneSettings(epochs=1, batch_sequences=32),
         lengths_bp=[1024],
     )
-    assert set(found.quality) == {"convnova", "cnn"}
+    assert set(found.quality) == {"convnova", "cnn", "kmers"}
     assert all(-1 <= one.mean <= 1 and one.sd >= 0 for one in found.quality.values())
     assert "mean score" in text
     assert (tmp_path / "out/quality/report.md").exists()
+
+
+def test_kmers_are_fitted_at_once_and_have_no_training_costs(measured, tmp_path):
+    (data := tmp_path / "data").mkdir()
+    output = tmp_path / "out"
+    found, _ = run(
+        output,
+        models="cnn,kmers",
+        suite="gue",
+        tasks="mouse/2",
+        data=write_data(data),
+        seeds=1,
+        training=FinetuneSettings(epochs=1),
+        lengths_bp=[1024],
+    )
+    assert ("kmers", "inference", 1024) in measured
+    assert ("kmers", "training", 1024) not in measured
+    assert found.sizes["kmers"].parameters == 2 * (4**5 + 1)
+    result = json.loads((output / "quality/jobs/gue/mouse_2/kmers/seed0/result.json").read_text())
+    assert result["settings"]["method"] == "logistic-regression"
+    row = next(line for line in (output / "compare.md").read_text().splitlines() if "| kmers |" in line)
+    assert row.endswith("| - | - | 976,562 | 1.00 | - | - | 1,024 bp |")
 
 
 def test_names_of_systems_and_models():

@@ -7,6 +7,7 @@ from convnova.baselines.caduceus import CaduceusConfig, CaduceusModel
 from convnova.baselines.dnabert import DNABERTConfig, DNABERTModel
 from convnova.baselines.dnabert2 import DNABERT2Config, DNABERT2Model
 from convnova.baselines.hyenadna import HyenaDNAConfig, HyenaDNAModel
+from convnova.baselines.kmers import KmersConfig, KmersModel
 from convnova.baselines.nucleotide_transformer import (
     NucleotideTransformerConfig,
     NucleotideTransformerModel,
@@ -33,6 +34,7 @@ _CLASSES: dict[type[BaselineConfig], type[Backbone]] = {
     DanQConfig: DanQModel,
     DeepATTConfig: DeepATTModel,
     CNNConfig: CNNModel,
+    KmersConfig: KmersModel,
 }
 
 
@@ -95,6 +97,7 @@ PRESETS = {
     "danq": Preset("danq", {}, "46,926,479", _DEEPATT_REPOSITORY),
     "deepatt": Preset("deepatt", {}, "7,808,057", _DEEPATT_REPOSITORY),
     "cnn": Preset("cnn", {}),
+    "kmers": Preset("kmers", {}),
     # Small ones, to be trained from scratch beside each other: about 0.5 and 1.7 M weights that a task uses.
     "dnabert-3-0.5m": Preset("dnabert", {"k": 3} | _bert(96, 4, 6)),
     "dnabert-3-1.7m": Preset("dnabert", {"k": 3} | _bert(176, 4, 8)),

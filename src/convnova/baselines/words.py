@@ -43,7 +43,7 @@ def overlapping_words(ids: Tensor, mask: Tensor, k: int) -> Words:
         mask: 1 at bases, 0 at padding on the right, (B, L).
         k: bases in a word.
     """
-    numbers = _numbers(ids, mask, k)
+    numbers = word_numbers(ids, mask, k)
     lengths = mask.sum(dim=1, keepdim=True)
     counts = (lengths - k + 1).clamp(min=1)
     width = int(counts.max())
@@ -73,13 +73,13 @@ def words_side_by_side(ids: Tensor, mask: Tensor, k: int) -> Words:
     row, place = is_begin.nonzero(as_tuple=True)
     column = of_base[row, place]
     numbers, first = (ids.new_zeros(len(ids), width) for _ in range(2))
-    numbers[row, column] = torch.where(is_single, -1, _numbers(ids, mask, k))[row, place]
+    numbers[row, column] = torch.where(is_single, -1, word_numbers(ids, mask, k))[row, place]
     first[row, column] = ids[row, place]
     is_word = (torch.arange(width, device=ids.device) < counts[:, None]).long()
     return Words(numbers, first, is_word, of_base)
 
 
-def _numbers(ids: Tensor, mask: Tensor, k: int) -> Tensor:
+def word_numbers(ids: Tensor, mask: Tensor, k: int) -> Tensor:
     """Return the number of the word of k bases that begins at each base, (B, L); -1 with N, or cut short."""
     known = (ids != N) & mask.bool()
     bases = torch.where(known, _ORDER.to(ids.device)[ids.clamp(max=N - 1)], 0)

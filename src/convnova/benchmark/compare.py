@@ -11,18 +11,17 @@ import importlib.util
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
 
 from convnova.benchmark.compare_figure import growth_figure
+from convnova.benchmark.compare_quality import KMERS, Quality, train_all
 from convnova.benchmark.compare_settings import CompareSettings
 from convnova.benchmark.costs import BASES, KINDS, Cost, Kind, Size, growth, measure_cost, size_of
 from convnova.benchmark.formats import markdown_table
-from convnova.benchmark.settings import BenchmarkSettings
-from convnova.benchmark.suite import benchmark, models_of
+from convnova.benchmark.suite import models_of
 from convnova.console import log_console, plain_table, say
 from convnova.errors import InputError, nearest
 from convnova.training.arguments import quiet_libraries
@@ -38,20 +37,12 @@ SYSTEMS = {
     "caduceus-ph": {"0.5m": "caduceus-ph-0.5m", "1.7m": "caduceus-ph-1.7m"},
     "caduceus-ps": {"0.5m": "caduceus-ps-0.5m", "1.7m": "caduceus-ps-1.7m"},
     "cnn": {"0.5m": "cnn", "1.7m": "cnn"},
+    "kmers": {"0.5m": "kmers", "1.7m": "kmers"},
 }
 """Preset of each system by size."""
-COSTS_NAME, TABLE_NAME, QUALITY_NAME = "costs.csv", "compare.md", "quality"
+COSTS_NAME, TABLE_NAME = "costs.csv", "compare.md"
 SHOWN_BP = 1024
 """Length at which the table shows speed and memory."""
-
-
-class Quality(NamedTuple):
-    """What a model reached on the tasks of a suite."""
-
-    mean: float
-    """Over tasks, of the mean over seeds."""
-    sd: float
-    """Over seeds, of the mean over tasks; NaN with one seed."""
 
 
 class Comparison(NamedTuple):
@@ -75,7 +66,7 @@ def compare(settings: CompareSettings, console: Console | None = None) -> Compar
     make_folder(settings.output)
     sizes = {name: size_of(source) for name, source in models.items()}
     costs = _costs(settings, models, console)
-    quality = {} if settings.suite is None else _quality(settings, models, console)
+    quality = {} if settings.suite is None else train_all(settings, models, console)
     found = Comparison(sizes, costs, quality)
     header, rows = table_of(found)
     console.print(plain_table(header, rows))
@@ -111,7 +102,7 @@ def _costs(settings: CompareSettings, models: dict[str, str], console: Console) 
     known = {(cost.model, cost.kind, cost.length_bp): cost for cost in _read(path)}
     found = []
     for name, source in models.items():
-        for kind in KINDS:
+        for kind in KINDS if source != KMERS else KINDS[1:]:
             for length in settings.lengths_bp:
                 cost = known.get((name, kind, length))
                 if cost is None:
@@ -155,33 +146,6 @@ def _append(path: Path, cost: Cost) -> None:
         writer.writerow(cost)
 
 
-def _quality(settings: CompareSettings, models: dict[str, str], console: Console) -> dict[str, Quality]:
-    """Train each model on the tasks of the suite, and return what it reached."""
-    results = benchmark(
-        BenchmarkSettings(
-            suite=settings.suite or "",
-            output=settings.output / QUALITY_NAME,
-            model=",".join(f"{name}={source}" for name, source in models.items()),
-            tasks=settings.tasks,
-            seeds=settings.seeds,
-            data=settings.data,
-            training=settings.training,
-            threads=settings.threads,
-        ),
-        console,
-    )
-    return {name: quality_of([one for one in results if one["model"] == name]) for name in models}
-
-
-def quality_of(results: Sequence[dict[str, Any]]) -> Quality:
-    """Return the mean of the scores of one model, each task in its own metric."""
-    by_seed: dict[int, list[float]] = {}
-    for one in results:
-        by_seed.setdefault(one["seed"], []).append(one["scores"][one["metric"]])
-    means = [fmean(scores) for scores in by_seed.values()]
-    return Quality(fmean(means), stdev(means) if len(means) > 1 else math.nan)
-
-
 def table_of(found: Comparison) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of the table; speeds are beside those of the first model."""
     first = next(iter(found.sizes))
@@ -222,11 +186,15 @@ def _ratio(theirs: Cost | None, ours: Cost | None) -> str:
 
 
 def _longest(costs: Sequence[Cost], name: str, kind: Kind) -> str:
-    """Return the longest length that was possible, and what ended it."""
+    """Return the longest length that was possible, and what ended it; a dash where none was tried."""
     own = [cost for cost in costs if (cost.model, cost.kind) == (name, kind)]
     possible = [cost.length_bp for cost in own if not cost.failure]
     ended = next((f", then {cost.failure.partition(' (')[0]}" for cost in own if cost.failure), "")
-    return f"{max(possible):,} bp{ended}" if possible else ended.removeprefix(", then ")
+    return f"{max(possible):,} bp{ended}" if possible else ended.removeprefix(", then ") or "-"
+
+
+def _power(exponent: float) -> str:
+    return "-" if math.isnan(exponent) else f"{exponent:.2f}"
 
 
 def _report(settings: CompareSettings, found: Comparison) -> str:
@@ -235,7 +203,7 @@ def _report(settings: CompareSettings, found: Comparison) -> str:
     growths = [
         [name]
         + [
-            f"{growth([c for c in found.costs if (c.model, c.kind) == (name, kind)], what):.2f}"
+            _power(growth([c for c in found.costs if (c.model, c.kind) == (name, kind)], what))
             for kind in KINDS
             for what in ("seconds", "bytes")
         ]
@@ -246,7 +214,7 @@ def _report(settings: CompareSettings, found: Comparison) -> str:
     lines += [
         "Parameters are those in use. Multiply-adds are of matrix products and convolutions over 1 kb, as "
         "PyTorch counts them: scans and Fourier transforms are in none. MB is what a step adds at its peak, "
-        f"over {BASES:,} bases.",
+        f"over {BASES:,} bases. A regression on k-mers is solved at once: it has no step of training.",
         "",
         "## Growth with length",
         "",

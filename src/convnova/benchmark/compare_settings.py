@@ -16,10 +16,11 @@ class CompareSettings:
 
     output: Path
     """Folder for the results; a run that stopped goes on there."""
-    models: str = "convnova,hyenadna,caduceus-ph,caduceus-ps,dnabert,dnabert2,nt,cnn"
+    models: str = "convnova,hyenadna,caduceus-ph,caduceus-ps,dnabert,dnabert2,nt,cnn,kmers"
     """Systems, with commas between; or, as in convnova benchmark, NAME=preset:NAME or NAME=folder."""
     size: Literal["0.5m", "1.7m"] = "0.5m"
-    """About how many weights each has in use, where a system is only named; the cnn has one size."""
+    """About how many weights each has in use, where a system is only named; cnn and kmers
+    have one size."""
     suite: str | None = None
     """Suite whose tasks are trained on from scratch; default none, then only costs are measured."""
     tasks: str | None = None

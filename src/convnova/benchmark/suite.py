@@ -40,9 +40,13 @@ def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> li
         InputError: when data or models are missing, or the folder holds results of other settings; and in the
             end, when jobs failed. The others are finished, and in the table, by then.
     """
-    console = console or log_console()
     quiet_libraries()
-    jobs, output = plan(settings), settings.output
+    return run_jobs(plan(settings), settings, console or log_console())
+
+
+def run_jobs(jobs: Sequence[Job], settings: BenchmarkSettings, console: Console) -> list[dict[str, Any]]:
+    """Run those jobs of a suite that are missing; all else is as in `benchmark`."""
+    output = settings.output
     if (output / RECORD_NAME).exists():
         raise InputError(f"{output}: another run wrote there ({RECORD_NAME}); choose another output folder")
     missing = [job for job in jobs if not is_finished(job, output)]
