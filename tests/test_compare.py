@@ -2,16 +2,21 @@
 
 import io
 import json
+from itertools import product
 
 import pytest
 from rich.console import Console
-from tiny_suite import write_data
+from tiny_suite import TASKS, write_data
+from tiny_suite import settings as tiny_settings
 
 from convnova.benchmark import compare as module
+from convnova.benchmark import compare_quality, outcome
 from convnova.benchmark.compare import SYSTEMS, compare, named_models
 from convnova.benchmark.compare_quality import quality_of
 from convnova.benchmark.compare_settings import CompareSettings
 from convnova.benchmark.costs import Cost
+from convnova.benchmark.outcome import validate_job
+from convnova.benchmark.suite import plan
 from convnova.errors import InputError
 from convnova.training.finetune_settings import FinetuneSettings
 
@@ -96,6 +101,47 @@ def test_kmers_are_fitted_at_once_and_have_no_training_costs(measured, tmp_path)
     assert row.endswith("| - | - | 976,562 | 1.00 | - | - | 1,024 bp |")
 
 
+def test_a_learning_rate_is_chosen_for_each_system_on_validation_alone(measured, monkeypatch, tmp_path):
+    seen, chosen = [], {"convnova": 2e-3, "cnn": 5e-4}
+
+    def validate_job(job, threads):
+        rate = job.training.optimizer.learning_rate
+        seen.append((job.model, job.task, job.seed, rate))
+        is_outlier = job.task == "tf/3" and rate == 1e-3  # the best of one task, and not on average
+        return 0.75 if rate == chosen[job.model] else 0.9 if is_outlier else 0.3
+
+    monkeypatch.setattr(compare_quality, "validate_job", validate_job)
+    (data := tmp_path / "data").mkdir()
+    given = {
+        "models": "convnova,cnn,kmers",
+        **{"suite": "gue", "tasks": TASKS, "seeds": 2, "data": write_data(data), "lengths_bp": [1024]},
+        "training": FinetuneSettings(epochs=1, batch_sequences=32),
+        "learning_rates": [5e-4, 1e-3, 2e-3],
+    }
+    found, text = run(tmp_path / "out", **given)
+    assert {name: one.learning_rate for name, one in found.quality.items()} == chosen | {"kmers": None}
+    assert set(seen) == set(product(chosen, ("mouse/2", "tf/3"), [0], [5e-4, 1e-3, 2e-3]))
+    assert "best of 0.0005, 0.001, 0.002 on validation" in (tmp_path / "out/compare.md").read_text()
+    assert "learning rate 0.002 (on validation: 0.0005 0.3000, 0.001 0.6000, 0.002 0.7500)" in text
+    for path in (tmp_path / "out/quality/jobs").glob("**/result.json"):
+        result = json.loads(path.read_text())
+        assert result["settings"]["optimizer"]["learning_rate"] == chosen.get(result["model"], 1e-3)
+    count = len(seen)
+    assert run(tmp_path / "out", **given)[0] == found
+    assert len(seen) == count
+
+
+def test_validation_is_scored_without_a_look_at_test(monkeypatch, tmp_path):
+    job = plan(tiny_settings(write_data(tmp_path), tmp_path / "out"))[0]
+    monkeypatch.setattr(outcome, "measure", None)
+    before = validate_job(job, 1)
+    test = tmp_path / "gue/mouse/2/test.csv"
+    flipped = [line[:-1] + str(1 - int(line[-1])) for line in test.read_text().split()[1:]]
+    test.write_text("\n".join(["sequence,label", *flipped, ""]))
+    job = plan(tiny_settings(tmp_path, tmp_path / "out"))[0]
+    assert validate_job(job, 1) == before
+
+
 def test_names_of_systems_and_models():
     assert named_models("convnova, hyenadna", "1.7m") == {
         "convnova": "preset:nt",
@@ -119,6 +165,12 @@ def test_quality_is_the_mean_over_tasks_and_its_spread_that_over_seeds():
     ("changes", "message"),
     [
         ({"tasks": "mouse/2"}, "tasks need the suite that they are of"),
+        ({"learning_rates": [1e-3, 2e-3]}, "learning_rates need a suite to choose on"),
+        (
+            {"suite": "gue", "learning_rates": [1e-3]},
+            r"learning_rates must be several, above 0, got \[0.001\]",
+        ),
+        ({"suite": "gue", "learning_rates": [0.0, 1e-3]}, "learning_rates must be several, above 0"),
         ({"lengths_bp": [1024, 256]}, "lengths_bp must be ascending and at least 1"),
         ({"most_seconds": 0.0}, "most_seconds must be above 0, got 0"),
         ({"seeds": 0}, "seeds must be at least 1, got 0"),

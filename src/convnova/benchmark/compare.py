@@ -1,7 +1,7 @@
 """`convnova compare`: quality, size, speed and memory of several systems in one table, from one run.
 
 OUTPUT/costs.csv        a row a measurement, added as it is made; those that are there are not made again
-OUTPUT/quality/         the suite, as `convnova benchmark` leaves it
+OUTPUT/quality/         the suite, as `convnova benchmark` leaves it; rates/ where learning rates are chosen
 OUTPUT/compare.md       the table, and how time and memory grow with length
 OUTPUT/time.png, memory.png
 """
@@ -149,7 +149,9 @@ def _append(path: Path, cost: Cost) -> None:
 def table_of(found: Comparison) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of the table; speeds are beside those of the first model."""
     first = next(iter(found.sizes))
-    header = ["model", *(["mean score"] if found.quality else []), "parameters", "multiply-adds a bp"]
+    is_chosen = any(one.learning_rate for one in found.quality.values())
+    header = ["model", *(["mean score"] if found.quality else []), *(["learning rate"] if is_chosen else [])]
+    header += ["parameters", "multiply-adds a bp"]
     header += [f"training, {SHOWN_BP:,} bp: bp/s", "of the first", "inference: bp/s", "of the first"]
     header += ["training: MB", "longest, training", "longest, inference"]
     rows = []
@@ -159,6 +161,7 @@ def table_of(found: Comparison) -> tuple[list[str], list[list[str]]]:
             quality = found.quality[name]
             spread = "" if math.isnan(quality.sd) else f" ± {100 * quality.sd:.1f}"
             row.append(f"{100 * quality.mean:.1f}{spread}")
+            row += [f"{quality.learning_rate:g}" if quality.learning_rate else "-"] if is_chosen else []
         row += [f"{size.parameters:,}", f"{size.multiply_adds_per_bp:,.0f}"]
         for kind in KINDS:
             ours, theirs = (_at(found.costs, one, kind, SHOWN_BP) for one in (first, name))
@@ -193,6 +196,13 @@ def _longest(costs: Sequence[Cost], name: str, kind: Kind) -> str:
     return f"{max(possible):,} bp{ended}" if possible else ended.removeprefix(", then ") or "-"
 
 
+def _about_rates(settings: CompareSettings) -> list[str]:
+    if not settings.learning_rates:
+        return []
+    tried = ", ".join(f"{rate:g}" for rate in settings.learning_rates)
+    return [f"Each learning rate is the best of {tried} on validation: first seed, mean over tasks.", ""]
+
+
 def _power(exponent: float) -> str:
     return "-" if math.isnan(exponent) else f"{exponent:.2f}"
 
@@ -216,6 +226,7 @@ def _report(settings: CompareSettings, found: Comparison) -> str:
         "PyTorch counts them: scans and Fourier transforms are in none. MB is what a step adds at its peak, "
         f"over {BASES:,} bases. A regression on k-mers is solved at once: it has no step of training.",
         "",
+        *_about_rates(settings),
         "## Growth with length",
         "",
         "Time and memory of a sequence grow as its length to this power, over the longer half of lengths:",

@@ -31,6 +31,10 @@ class CompareSettings:
     """Folder of the data sets; default $CONVNOVA_DATA, or the user's cache."""
     training: FinetuneSettings = field(default_factory=FinetuneSettings)
     """How to train, the same for all: their one budget."""
+    learning_rates: list[float] = field(default_factory=list)
+    """Rates to choose from for each system, as in [5e-4,1e-3,2e-3]: it is trained with each on all tasks with
+    the first seed, and that which does best on validation, on average over tasks, is taken for all its seeds;
+    default that of training for all."""
     lengths_bp: list[int] = field(default_factory=lambda: list(LENGTHS_BP))
     """At what lengths costs are measured, as far as each model goes."""
     most_seconds: float = 120.0
@@ -41,6 +45,13 @@ class CompareSettings:
     def __post_init__(self) -> None:
         if self.tasks is not None and self.suite is None:
             raise InputError("tasks need the suite that they are of")
+        if self.learning_rates and (len(set(self.learning_rates)) < 2 or min(self.learning_rates) <= 0):
+            raise InputError(
+                f"learning_rates must be several, above 0, got {self.learning_rates}; "
+                "one alone is training.optimizer.learning_rate"
+            )
+        if self.learning_rates and self.suite is None:
+            raise InputError("learning_rates need a suite to choose on")
         if any(length < 1 for length in self.lengths_bp) or sorted(set(self.lengths_bp)) != self.lengths_bp:
             raise InputError(f"lengths_bp must be ascending and at least 1, got {self.lengths_bp}")
         if self.most_seconds <= 0:

@@ -1,6 +1,8 @@
 """What a job does: train, choose on validation, read the test part once, and write down what came of it."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +52,16 @@ class Candidate(NamedTuple):
         return goodness(self.made.selection, self.made.best.scores)
 
 
+class _Trained(NamedTuple):
+    """What is there before the test part is looked at."""
+
+    parts: LabelledTask
+    metric: Any
+    """Score that is reported."""
+    candidates: list[Candidate]
+    best: Candidate
+
+
 def run_job(job: Job, folder: Path, threads: int | None) -> Outcome:
     """Train, choose on validation, and read the test part once.
 
@@ -61,10 +73,26 @@ def run_job(job: Job, folder: Path, threads: int | None) -> Outcome:
     Raises:
         InputError: when data or model are missing or do not fit; it names the job.
     """
+    with _naming(job, threads):
+        return _run(job, folder)
+
+
+def validate_job(job: Job, threads: int | None) -> float:
+    """Train, and return how good the model is on validation, the higher the better; test is not looked at.
+
+    Arguments and errors are those of `run_job`.
+    """
+    with _naming(job, threads):
+        return _train(job).best.value
+
+
+@contextmanager
+def _naming(job: Job, threads: int | None) -> Iterator[None]:
+    """Name the job where something about it is wrong, and give it its threads."""
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        return _run(job, folder)
+        yield
     except InputError as error:
         raise InputError(f"{job}: {error}") from error
 
@@ -77,8 +105,8 @@ def write_outcome(outcome: Outcome, folder: Path) -> None:
     write_json(folder / RESULT_NAME, outcome.result)
 
 
-def _run(job: Job, folder: Path) -> Outcome:
-    began = time.perf_counter()
+def _train(job: Job) -> _Trained:
+    """Train, and choose on validation."""
     protocol, task = PROTOCOLS[job.protocol], find_task(job.suite, job.task)
     if data_checksums(task, job.data) != job.checksums:
         raise InputError(f"{job.data}: its files are others than when the suite was begun; begin it again")
@@ -90,7 +118,13 @@ def _run(job: Job, folder: Path) -> Outcome:
     wanted = replace(job.training, selection=job.training.selection or metric)
     grid = [_with(wanted, *point) for point in PUBLISHED_GRID] if job.searches_grid else [wanted]
     candidates = [Candidate(training, learn(parts, job.source, job.network, training)) for training in grid]
-    best = max(candidates, key=lambda candidate: candidate.value)
+    return _Trained(parts, metric, candidates, max(candidates, key=lambda candidate: candidate.value))
+
+
+def _run(job: Job, folder: Path) -> Outcome:
+    began = time.perf_counter()
+    protocol, task = PROTOCOLS[job.protocol], find_task(job.suite, job.task)
+    parts, metric, candidates, best = _train(job)
     if job.keeps_model:
         write_model(best.made.model, folder)
     measured = measure(best.made, parts, best.training.average_strands)
