@@ -24,6 +24,7 @@ import memory_pages
 import model_speed
 import per_base
 import reading
+import scan
 import tracks
 import window_loading
 from multiply_adds import multiply_adds_per_bp, training_multiply_adds_per_bp
@@ -141,6 +142,18 @@ def test_finetune_speed_compares_the_same_network(capsys):
     assert rows[-1]["ours is times faster"] == 1
     assert [row["step"] for row in rows] == list(finetune_speed.TWINS)
     assert "dropout 0.1, rounds 1" in capsys.readouterr().out
+
+
+def test_scan_compares_models_of_the_same_size(capsys, one_thread):
+    rows = scan.main(["--quick", *one_thread])["rows"]
+    assert [row["model"] for row in rows][:2] == ["ConvNova, fp32", "Caduceus-Ph, fp32"]
+    assert rows[0]["of ConvNova"] == 1
+    assert "channels 16, length 64" in capsys.readouterr().out
+    with torch.device("meta"):
+        caduceus = scan.classifier("caduceus-ph-0.5m", 118)
+    assert scan.parameters_in_use(scan.as_large_as(caduceus)) == pytest.approx(
+        scan.parameters_in_use(caduceus), rel=0.05
+    )
 
 
 def test_finetune_loading_reads_a_file(tmp_path, capsys):
