@@ -46,6 +46,13 @@ def test_every_gene_recipe_parses_and_makes_its_model(recipe):
     assert starting_point(settings, labels)[1].receptive_field == 4001
 
 
+def test_the_recipe_of_tracks_parses():
+    parser = build_parser("tracks")
+    recipe = str(FOLDER / "tracks/yeast-factors.yaml")
+    parsed = parser.parse_args(["finetune", "--config", recipe, "--tracks", "data", "--output", "run"])
+    assert parser.instantiate(parsed).finetune.network.pooling == "segments"
+
+
 def test_a_model_that_was_pretrained_by_recipe_is_that_of_the_gene_recipe():
     """So its weights fit."""
     config = model_config(read(FOLDER / "zymoseptoria.yaml").model)
