@@ -25,7 +25,7 @@ from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.score_bases import BaseScores, score_bases
 from convnova.inference.tiles import Tile, predict_bases
 
-MOST_TUNING_BP = 3_000_000
+MOST_TUNING_BP = 1_000_000
 """Bases of validation on which costs are chosen, those that come first."""
 
 
@@ -117,7 +117,8 @@ def _counted(task: GeneTask, labels: GeneLabelSettings) -> Decoded:
         }
 
     validation = evidence(task.parts["validation"].head(MOST_TUNING_BP))
-    settings = choose_costs(validation, task.genes["validation"], DecoderSettings())
+    kept = {region: partial(iter, list(stretches())) for region, stretches in validation.items()}
+    settings = choose_costs(kept, task.genes["validation"], DecoderSettings())
     found = [
         gene
         for region, one in evidence(task.parts["test"]).items()
