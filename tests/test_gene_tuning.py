@@ -16,7 +16,6 @@ from convnova.inference.genes.tuning import CHOICES, choose_costs, mean_f1
 NOTHING = Agreement(0, 0, 0, 0)
 MISSED = Agreement(3, 0, 0, 0)
 FOUND = Agreement(3, 3, 3, 3)
-SETTINGS = DecoderSettings(min_site_probability=0.01)  # what costs are chosen with at the least
 
 
 @pytest.mark.parametrize(
@@ -33,7 +32,7 @@ def case():
     """Emissions that say nothing for sure, and the genes that are there at some costs."""
     emissions, ids = random_case(np.random.default_rng(1), 3000)
     region = Interval("chr", 100, 3100)
-    genes = decode_genes(emissions, ids, replace(SETTINGS, gene_score=-5.0, intron_score=-4.0))
+    genes = decode_genes(emissions, ids, DecoderSettings(gene_score=-5.0, intron_score=-4.0))
     annotated = [as_gene(gene.shift(100), f"g{number}") for number, gene in enumerate(genes)]
     return {region: lambda: iter([Stretch(emissions, ids)])}, annotated
 
@@ -46,9 +45,9 @@ def test_costs_that_agree_better_are_chosen(case):
         return mean_f1(agreement(decode_region(region, one, settings), annotated, [region]))
 
     assert annotated
-    chosen = choose_costs(evidence, annotated, SETTINGS)
+    chosen = choose_costs(evidence, annotated, DecoderSettings())
     assert all(getattr(chosen, name) in values for name, values in CHOICES.items())
-    first = replace(SETTINGS, **{name: values[0] for name, values in CHOICES.items()})
+    first = DecoderSettings(**{name: values[0] for name, values in CHOICES.items()})
     assert goodness(chosen) > goodness(first)
     # No single change makes it better.
     for name, values in CHOICES.items():

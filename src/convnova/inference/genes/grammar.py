@@ -50,7 +50,7 @@ class DecoderSettings:
     """Weight of what is said of bases that are no splice site, start or stop, against that of those. A
     network says the same of neighbouring bases again and again, so below 1 is better; default what was best
     on validation, and 1 where nothing was chosen."""
-    min_site_probability: float = 1e-4
+    min_site_probability: float = 0.01
     """Splice sites, starts and stops whose base has its class with less than this, as it is weighed, are
     passed over, for speed; with 0 the result is the best of all genes."""
 
