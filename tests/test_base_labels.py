@@ -365,3 +365,14 @@ def test_genes_beyond_the_genome_are_refused(sizes, message):
 def test_settings_that_contradict_are_refused(settings, message):
     with pytest.raises(InputError, match=message):
         GeneLabelSettings(**settings)
+
+
+def test_labels_of_all_sets_have_a_place_among_bends_nine():
+    nine = LABEL_SETS["bend"].labels
+    assert LABEL_SETS["bend"].in_bend == tuple(range(9))
+    exons = {"coding": {"CDS", "UTR"}, "frame": {"codon0", "codon1", "codon2", "start", "stop"}}
+    for name, exon in exons.items():
+        for label, place in zip(LABEL_SETS[name].labels, LABEL_SETS[name].in_bend, strict=True):
+            strand = "" if label == "intergenic" else label[-1]
+            expected = "exon" if label.rstrip("+-") in exon else label.rstrip("+-")
+            assert nine[place] == expected + strand

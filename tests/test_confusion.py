@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics
 
 from convnova.errors import InputError
-from convnova.evaluation.confusion import confusion, scores_of_confusion
+from convnova.evaluation.confusion import confusion, merged, scores_of_confusion
 
 NAMES = ("exon", "intron", "donor", "intergenic")
 
@@ -81,3 +81,10 @@ def test_tables_that_do_not_fit_are_refused():
         scores_of_confusion(np.ones((2, 2), dtype=int), NAMES)
     with pytest.raises(InputError, match="no base has a label; give at least one"):
         scores_of_confusion(np.zeros((4, 4), dtype=int), NAMES)
+
+
+def test_a_merged_table_is_that_of_merged_labels():
+    labels, predictions = made(0)
+    into = np.array([1, 0, 1, 2])
+    expected = confusion(into[labels], into[predictions], 3)
+    assert merged(confusion(labels, predictions, 4), into).tolist() == expected.tolist()

@@ -48,6 +48,12 @@ class LabelSet:
     background: int
     """Id of what is in no gene."""
 
+    @property
+    def in_bend(self) -> tuple[int, ...]:
+        """The id of each label in the set ``bend``: parts of an exon, whatever they are called, are exon."""
+        bend = LABEL_SETS["bend"].labels
+        return tuple(bend.index(name if name in bend else f"exon{name[-1]}") for name in self.labels)
+
 
 def _label_set(name: str, *labels: str) -> LabelSet:
     n = len(labels)

@@ -101,6 +101,17 @@ def scores_of_confusion(matrix: NDArray[np.integer], names: Sequence[str]) -> Co
     )
 
 
+def merged(matrix: NDArray[np.integer], into: Sequence[int]) -> NDArray[np.int64]:
+    """Return the table of fewer labels, (J, J), of one of K.
+
+    Args:
+        matrix: as from `confusion`, (K, K).
+        into: the label, 0 to J - 1, that each of the K becomes.
+    """
+    onto = np.eye(max(into) + 1, dtype=np.int64)[list(into)]
+    return onto.T @ matrix @ onto
+
+
 def share(part: float, whole: float) -> float:
     """Return what part of a whole something is; NaN of nothing."""
     return part / whole if whole else math.nan

@@ -18,7 +18,7 @@ from convnova.model.modeling_convnova import ConvNovaForTokenClassification
 from convnova.training.checkpoints import write_model
 from convnova.training.choice import Evaluation
 from convnova.training.gene_figures import CONFUSION_NAME, LEARNING_NAME, confusion_figure, learning_figure
-from convnova.training.gene_test import NETWORK, Decoded, GeneTest
+from convnova.training.gene_test import NETWORK, Decoded, GeneTest, bend_mcc
 from convnova.training.record import SCORES_NAME
 from convnova.writing import write_json, write_text
 
@@ -54,7 +54,7 @@ def write_genes(
         bases = result.test.bases
         scores["test"] = {
             "bases": int(bases.confusion.sum()),
-            "scores": bases.scores,
+            "scores": bases.scores | {"bend_mcc": bend_mcc(bases.confusion, task.label_set)},
             "confusion": bases.confusion.tolist(),
             "decoded": {source: _as_json(one) for source, one in result.test.decoded.items()},
         }
@@ -81,6 +81,8 @@ def report_genes(console: Console, output: Path, saved: SavedGeneFinder, result:
         bases = result.test.bases
         values = ", ".join(f"{METRIC_NAMES[key]} {value:.4f}" for key, value in bases.scores.items())
         say(console, f"test (read once), {int(bases.confusion.sum()):,} bases: {values}")
+        if saved.label_set != "bend":
+            say(console, f"in BEND's nine labels: MCC {bend_mcc(bases.confusion, saved.labels):.4f}")
         rows = [[one.name, f"{one.n:,}", *map(shown, one[1:4])] for one in bases.by_label]
         console.print(plain_table(["label", "bases", "precision", "recall", "F1"], rows))
         for source, decoded in result.test.decoded.items():
@@ -94,7 +96,7 @@ def report_genes(console: Console, output: Path, saved: SavedGeneFinder, result:
 def _title(source: str, decoded: Decoded) -> str:
     costs = decoded.settings.costs
     cost = f"gene {costs.gene:g}, intron {costs.intron:g}, content x {costs.content:g}"
-    return f"{source}, decoded: MCC {decoded.mcc:.4f} ({cost})"
+    return f"{source}, decoded: MCC {decoded.mcc:.4f}, of nine {decoded.bend_mcc:.4f} ({cost})"
 
 
 def _as_json(decoded: Decoded) -> dict[str, Any]:
@@ -103,4 +105,4 @@ def _as_json(decoded: Decoded) -> dict[str, Any]:
         for level, one in decoded.agreement._asdict().items()
     }
     costs = {name: getattr(decoded.settings, name) for name in COSTS}
-    return costs | {"mcc": decoded.mcc} | levels
+    return costs | {"mcc": decoded.mcc, "bend_mcc": decoded.bend_mcc} | levels

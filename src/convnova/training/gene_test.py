@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from convnova.data.base_labels import GeneLabelSettings, label_regions
+from convnova.data.base_labels import LABEL_SETS, GeneLabelSettings, LabelSet, label_regions
 from convnova.data.base_windows import LabelledBases
 from convnova.data.gene_task import GeneTask
-from convnova.evaluation.confusion import confusion, scores_of_confusion
+from convnova.evaluation.confusion import confusion, merged, scores_of_confusion
 from convnova.evaluation.gene_scores import GeneScores
 from convnova.genome import Interval
 from convnova.inference.annotate import decoder_input
@@ -37,6 +38,8 @@ class Decoded(NamedTuple):
     """With the annotated ones."""
     mcc: float
     """Of the labels that the decoded genes give to bases."""
+    bend_mcc: float
+    """The same of BEND's nine labels."""
     settings: DecoderSettings
     """With the costs that were chosen on validation."""
 
@@ -138,4 +141,10 @@ def _decoded(
     for truth, row in zip(test.labels, rows, strict=True):
         matrix += confusion(truth, row, k)
     mcc = scores_of_confusion(matrix, task.label_set.labels).mcc
-    return Decoded(found, agreement(found, task.genes["test"], test.regions), mcc, settings)
+    scores = agreement(found, task.genes["test"], test.regions)
+    return Decoded(found, scores, mcc, bend_mcc(matrix, task.label_set), settings)
+
+
+def bend_mcc(matrix: NDArray[np.int64], label_set: LabelSet) -> float:
+    """Return the MCC of BEND's nine labels, which others report, of a table of counts, (K, K)."""
+    return scores_of_confusion(merged(matrix, label_set.in_bend), LABEL_SETS["bend"].labels).mcc
