@@ -4,6 +4,7 @@ import io
 import json
 from itertools import product
 
+import numpy as np
 import pytest
 from rich.console import Console
 from tiny_suite import TASKS, write_data
@@ -131,6 +132,23 @@ def test_a_learning_rate_is_chosen_for_each_system_on_validation_alone(measured,
     assert len(seen) == count
 
 
+def test_each_training_has_as_many_steps_as_fit_into_its_minutes(measured, tmp_path):
+    (data := tmp_path / "data").mkdir()
+    given = {
+        "models": "convnova,kmers",
+        **{"suite": "gue", "tasks": "mouse/2", "seeds": 1, "data": write_data(data), "lengths_bp": [256]},
+        "training": FinetuneSettings(epochs=9, batch_sequences=32),
+    }
+    train = (data / "gue/mouse/2/train.csv").read_text().split()[1:]
+    length = int(np.median([len(line.partition(",")[0]) for line in train]))
+    run(tmp_path / "out", **given, minutes=3.5 * 32 * length / (1e9 / 256) / 60)  # the speed is 1e9 / length
+    results = [
+        json.loads(path.read_text()) for path in (tmp_path / "out/quality/jobs").glob("**/result.json")
+    ]
+    steps = {one["model"]: one["settings"]["most_steps"] for one in results}
+    assert steps == {"convnova": 3, "kmers": None}
+
+
 def test_validation_is_scored_without_a_look_at_test(monkeypatch, tmp_path):
     job = plan(tiny_settings(write_data(tmp_path), tmp_path / "out"))[0]
     monkeypatch.setattr(outcome, "measure", None)
@@ -171,6 +189,8 @@ def test_quality_is_the_mean_over_tasks_and_its_spread_that_over_seeds():
             r"learning_rates must be several, above 0, got \[0.001\]",
         ),
         ({"suite": "gue", "learning_rates": [0.0, 1e-3]}, "learning_rates must be several, above 0"),
+        ({"minutes": 3.0}, "minutes need a suite to train on"),
+        ({"suite": "gue", "minutes": 0.0}, "minutes must be above 0, got 0"),
         ({"lengths_bp": [1024, 256]}, "lengths_bp must be ascending and at least 1"),
         ({"most_seconds": 0.0}, "most_seconds must be above 0, got 0"),
         ({"seeds": 0}, "seeds must be at least 1, got 0"),

@@ -66,7 +66,7 @@ def compare(settings: CompareSettings, console: Console | None = None) -> Compar
     make_folder(settings.output)
     sizes = {name: size_of(source) for name, source in models.items()}
     costs = _costs(settings, models, console)
-    quality = {} if settings.suite is None else train_all(settings, models, console)
+    quality = {} if settings.suite is None else train_all(settings, models, costs, console)
     found = Comparison(sizes, costs, quality)
     header, rows = table_of(found)
     console.print(plain_table(header, rows))

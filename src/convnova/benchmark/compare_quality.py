@@ -11,15 +11,20 @@ from dataclasses import replace
 from statistics import fmean, stdev
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 from rich.console import Console
 
 from convnova.benchmark.compare_settings import CompareSettings
+from convnova.benchmark.costs import Cost
 from convnova.benchmark.jobs import Job, is_finished
 from convnova.benchmark.outcome import validate_job
 from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.settings import BenchmarkSettings
 from convnova.benchmark.suite import plan, run_jobs
 from convnova.console import say
+from convnova.data.catalogue import find_task
+from convnova.data.catalogue.loading import load_published
+from convnova.errors import InputError
 from convnova.writing import write_json
 
 QUALITY_NAME, RATES_NAME = "quality", "rates"
@@ -38,8 +43,12 @@ class Quality(NamedTuple):
     """The one that was chosen; None where there was no choice."""
 
 
-def train_all(settings: CompareSettings, models: dict[str, str], console: Console) -> dict[str, Quality]:
+def train_all(
+    settings: CompareSettings, models: dict[str, str], costs: Sequence[Cost], console: Console
+) -> dict[str, Quality]:
     """Train each model on the tasks of the suite, and return what it reached.
+
+    What each of them costs is needed where trainings have so many minutes.
 
     Raises:
         InputError: when a model or its data are missing or do not fit.
@@ -55,12 +64,44 @@ def train_all(settings: CompareSettings, models: dict[str, str], console: Consol
         threads=settings.threads,
     )
     jobs = list(map(_fitted, plan(suite)))
+    if settings.minutes is not None:
+        lengths = _lengths(jobs)
+        jobs = [_within(job, settings.minutes, costs, lengths[job.task]) for job in jobs]
     rates = _chosen_rates(settings, jobs, console) if settings.learning_rates else {}
     jobs = [_with_rate(job, rates[job.model]) if job.model in rates else job for job in jobs]
     results = run_jobs(jobs, suite, console)
     return {
         name: quality_of([one for one in results if one["model"] == name], rates.get(name)) for name in models
     }
+
+
+def _lengths(jobs: Sequence[Job]) -> dict[str, int]:
+    """Return the median length of the training sequences of each task, in bp."""
+    tasks = {job.task: job for job in jobs}
+    return {
+        name: int(np.median(load_published(find_task(job.suite, name), job.data).train.ids.lengths))
+        for name, job in tasks.items()
+    }
+
+
+def _within(job: Job, minutes: float, costs: Sequence[Cost], length: int) -> Job:
+    """Return a job of as many steps as its model makes in the minutes; of k-mers as it is.
+
+    Raises:
+        InputError: when no speed of the model is known.
+    """
+    if job.training.method == REGRESSION:
+        return job
+    known = [one for one in costs if (one.model, one.kind) == (job.model, "training") and not one.failure]
+    if not known:
+        raise InputError(
+            f"{job.model}: no step of training could be measured, so minutes say nothing; leave it out"
+        )
+    speed = min(known, key=lambda one: abs(one.length_bp - length)).bp_per_second
+    steps = max(1, int(60 * minutes * speed / (job.training.batch_sequences * length)))
+    return replace(
+        job, training=replace(job.training, most_steps=min(steps, job.training.most_steps or steps))
+    )
 
 
 def _chosen_rates(settings: CompareSettings, jobs: Sequence[Job], console: Console) -> dict[str, float]:

@@ -31,6 +31,10 @@ class CompareSettings:
     """Folder of the data sets; default $CONVNOVA_DATA, or the user's cache."""
     training: FinetuneSettings = field(default_factory=FinetuneSettings)
     """How to train, the same for all: their one budget."""
+    minutes: float | None = None
+    """Minutes of each training: as many steps as its system makes in them by its measured speed, at the
+    length nearest to that of the task's sequences, but no more than training.epochs. Default: the same
+    epochs for all, however long they take."""
     learning_rates: list[float] = field(default_factory=list)
     """Rates to choose from for each system, as in [5e-4,1e-3,2e-3]: it is trained with each on all tasks with
     the first seed, and that which does best on validation, on average over tasks, is taken for all its seeds;
@@ -52,10 +56,14 @@ class CompareSettings:
             )
         if self.learning_rates and self.suite is None:
             raise InputError("learning_rates need a suite to choose on")
+        if self.minutes is not None and self.suite is None:
+            raise InputError("minutes need a suite to train on")
         if any(length < 1 for length in self.lengths_bp) or sorted(set(self.lengths_bp)) != self.lengths_bp:
             raise InputError(f"lengths_bp must be ascending and at least 1, got {self.lengths_bp}")
         if self.most_seconds <= 0:
             raise InputError(f"most_seconds must be above 0, got {self.most_seconds:g}")
+        if self.minutes is not None and self.minutes <= 0:
+            raise InputError(f"minutes must be above 0, got {self.minutes:g}")
         for name in ("seeds", "threads"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
