@@ -25,7 +25,7 @@ from convnova.errors import InputError, TerminatedError
 from convnova.evaluation.track_kmers import fit_kmer_regression
 from convnova.inference.predict import predict
 from convnova.inference.saved_tracks import load_track_model
-from convnova.training import track_output
+from convnova.training import finetune_progress, track_output
 from convnova.training.finetune_trainer import FinetuneTrainer
 from convnova.training.task_settings import TaskNetworkSettings
 from convnova.training.track_task import finetune_tracks
@@ -376,6 +376,12 @@ def test_a_model_is_there_only_when_a_run_is_finished(folder, monkeypatch, place
     assert not (run.output / "model.safetensors").exists()
     finetune_tracks(replace(run, resume=True), QUIET)
     assert load_track_model(run.output).saved.names == list(MOTIFS)
+
+
+def test_a_log_is_not_silent_for_long(folder, monkeypatch):
+    monkeypatch.setattr(finetune_progress, "_QUIET_SECONDS", 0)
+    _, text = said(run_settings(folder, baseline=False))
+    assert re.findall(r"  step (\d)/7  \d+\.\d min left", text) == list("1234567")
 
 
 def test_rank_one_writes_and_says_nothing(folder, monkeypatch):
