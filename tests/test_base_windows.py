@@ -213,6 +213,42 @@ def test_a_window_of_a_model_is_the_prediction_of_the_whole_region(genome, dilat
         assert strands == {False, True}
 
 
+# Samples
+
+
+@pytest.mark.parametrize("most_bp", [1, 5, 30, 32, 60, 100, 215])
+def test_a_sample_is_spread_over_all_regions_and_has_at_most_so_many_bases(genome, monkeypatch, most_bp):
+    monkeypatch.setattr("convnova.data.base_windows.PIECE_BP", 16)
+    bases = bases_of(genome)
+    sample = bases.spread(most_bp)
+    assert min(most_bp, 16) / 2 < sample.total_bp <= most_bp
+    places = []
+    for index, (piece, row) in enumerate(zip(sample.regions, sample.labels, strict=True)):
+        (whole,) = (n for n, region in enumerate(REGIONS) if region.overlaps(piece))
+        region = REGIONS[whole]
+        begin = region.end - piece.end if region.strand == "-" else piece.start - region.start
+        assert piece.strand == region.strand
+        assert row.tolist() == bases.labels[whole][begin : begin + piece.width].tolist()
+        ids = bases.fetch(whole, begin, begin + piece.width)
+        assert sample.fetch(index, 0, piece.width).tolist() == ids.tolist()
+        places.append(sum(one.width for one in REGIONS[:whole]) + begin + piece.width / 2)
+    assert places == sorted(set(places))
+    if len(places) > 1:
+        gaps = np.diff([-places[0], *places, 2 * bases.total_bp - places[-1]])
+        assert gaps.max() < 2 * bases.total_bp / len(places)
+
+
+def test_a_sample_of_all_bases_is_the_regions_themselves(genome):
+    bases = bases_of(genome)
+    assert bases.spread(bases.total_bp) is bases
+
+
+def test_a_sample_is_not_the_begin_of_a_chromosome(genome):
+    """Human chr22 begins with 16 Mb of N."""
+    (region,) = LabelledBases(genome, REGIONS[:1], (np.zeros(120, dtype=np.uint8),)).spread(40).regions
+    assert (region.start, region.end) == (40, 80)
+
+
 # Background, weights, settings
 
 

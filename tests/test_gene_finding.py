@@ -246,6 +246,20 @@ def test_other_labels_are_learned_and_decoded_where_it_says_what_codes(toy, tmp_
     assert load_gene_finder(tmp_path / "run").model.config.num_labels == len(result.test.bases.by_label)
 
 
+def test_a_sample_of_validation_without_genes_is_told(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr("convnova.training.gene_test.MOST_TUNING_BP", 500)
+    screen, short = io.StringIO(), replace(SHORT, evaluation_bp=500)
+    *rest, last = (gene for gene in write_all(toy) if gene.chromosome == "chr10")
+    few = write_gff3(tmp_path / "few.gff3", [gene for gene in write_all(toy) if gene not in rest])
+    assert last.exons[0][0] > 1400
+    given = settings(toy, tmp_path / "run", annotation=few, training=short, test_chromosomes=[])
+    finetune_genes(given, Console(file=screen, width=200))
+    assert "no gene lies in the 411 bp of validation that are scored" in screen.getvalue()
+    assert "no gene lies whole in the 1,000,000 bp of validation that costs are" in screen.getvalue()
+    saved = vars(load_gene_finder(tmp_path / "run").saved)
+    assert [saved[name] for name in COSTS] == [None] * 3
+
+
 def test_genbank_records_from_end_to_end(tmp_path):
     pytest.importorskip("Bio")
     path = write_genbank(tmp_path / "train.gb", 10)

@@ -15,6 +15,7 @@ B windows in a batch, W scored bases, c context on one side, K labels.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ from convnova.sequence import Ids, N, reverse_complement
 
 UNKNOWN = 255
 """Label of a base that is neither trained on nor scored."""
+PIECE_BP = 250_000
+"""Longest stretch of a sample of regions: most genes are shorter, and four of them make a megabase."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +80,31 @@ class LabelledBases(NamedTuple):
         """Return what gives the ids of a stretch of one region."""
         return partial(self.fetch, index)
 
-    def head(self, most_bp: int) -> "LabelledBases":
-        """Return the regions that come first, the last of them cut, with at most so many bases."""
+    def spread(self, most_bp: int) -> "LabelledBases":
+        """Return pieces with at most so many bases, evenly spread: human chr22 begins with 16 Mb of N.
+
+        A piece is contiguous, so genes lie in it whole: a region, or an equal part of one that is longer than
+        `PIECE_BP`.
+        """
+        total = self.total_bp
+        if total <= most_bp:
+            return self
+        longest = min(PIECE_BP, most_bp)
+        pieces: list[tuple[int, int, int]] = []
+        for index, region in enumerate(self.regions):
+            count = -(-region.width // longest)
+            edges = [number * region.width // count for number in range(count + 1)]
+            pieces += [(index, *ends) for ends in pairwise(edges)]
+        wanted = len(pieces) * most_bp // total
         regions, labels, left = [], [], most_bp
-        for region, row in zip(self.regions, self.labels, strict=True):
-            width = min(region.width, left)
-            if width == 0:
-                break
-            first = region.end - width if region.strand == "-" else region.start
-            regions.append(replace(region, start=first, end=first + width))
-            labels.append(row[:width])
-            left -= width
+        for number in range(wanted):
+            index, start, end = pieces[(2 * number + 1) * len(pieces) // (2 * wanted)]
+            if end - start <= left:
+                region = self.regions[index]
+                first = region.end - end if region.strand == "-" else region.start + start
+                regions.append(replace(region, start=first, end=first + end - start))
+                labels.append(self.labels[index][start:end])
+                left -= end - start
         return LabelledBases(self.genome, tuple(regions), tuple(labels))
 
     def counts(self, labels: int) -> NDArray[np.int64]:

@@ -29,7 +29,7 @@ from convnova.training.callbacks import ProgressReport, SaveByTheClock, train_to
 from convnova.training.checkpoints import remove_incomplete, sole_writer
 from convnova.training.gene_output import GeneResult, report_genes, write_genes
 from convnova.training.gene_settings import GeneFindingSettings
-from convnova.training.gene_test import choose_decoder, test_genes
+from convnova.training.gene_test import MOST_TUNING_BP, choose_decoder, test_genes
 from convnova.training.gene_trainer import GeneTrainer
 from convnova.training.label_weights import begin_at
 from convnova.training.memory import check_memory
@@ -91,6 +91,12 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
         if saved.has_coding_exons:
             say(console, "choosing on validation what a gene and an intron cost ...")
         saved = choose_decoder(model.eval(), saved, task)
+        if saved.has_coding_exons and saved.gene_score is None:
+            say(
+                console,
+                f"no gene lies whole in the {MOST_TUNING_BP:,} bp of validation that costs are chosen on, so "
+                "there are none; hold out other chromosomes",
+            )
         test = test_genes(model, saved, task, settings.labels) if "test" in task.parts else None
         assert choice.best is not None
         result = GeneResult(choice.best, choice.evaluations, test)
@@ -162,6 +168,9 @@ def _train(
         batch, length = training.batch_windows // training.accumulation_steps, data.width_bp
         check_memory(config, batch, length, "set gradient_checkpointing, accumulation_steps or window_bp")
     _describe(console, settings, task, counts, data, model, weights)
+    validation = task.parts["validation"].spread(training.evaluation_bp)
+    if not np.delete(validation.counts(len(labels)), task.label_set.background).any():
+        say(console, f"no gene lies in the {validation.total_bp:,} bp of validation that are scored")
     arguments = training_arguments(settings.output, training, len(data), has_validation=True)
     clock = SaveByTheClock(training.save_minutes)
     bp_per_step = training.batch_windows * settings.windows.window_bp
@@ -173,7 +182,7 @@ def _train(
         train_dataset=data,
         callbacks=[progress, clock, *tracker_callbacks(settings.output, training.trackers)],
         optimizer_settings=training.optimizer,
-        validation=task.parts["validation"].head(training.evaluation_bp),
+        validation=validation,
         label_set=task.label_set,
         selection=training.selection,
         averaging=training.weight_averaging,

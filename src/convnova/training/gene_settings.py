@@ -56,7 +56,7 @@ class GeneTrainingSettings(RunSettings):
     selection: Literal["mcc", "f1", "accuracy", "loss"] = "mcc"
     """Score on the validation part by which the model is chosen among all evaluations."""
     evaluation_bp: int = 2_000_000
-    """Most bases of the validation part that are scored each time."""
+    """Most bases of the validation part that are scored each time, in stretches that are spread over it."""
     patience: int | None = None
     """Evaluations without a better score after which training ends; default never before the last epoch."""
 

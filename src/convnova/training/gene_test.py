@@ -27,7 +27,7 @@ from convnova.inference.score_bases import BaseScores, score_bases
 from convnova.inference.tiles import Tile, predict_bases
 
 MOST_TUNING_BP = 1_000_000
-"""Bases of validation on which costs are chosen, those that come first."""
+"""Most bases of validation on which costs are chosen, in stretches that are spread over it."""
 
 
 class Decoded(NamedTuple):
@@ -59,7 +59,7 @@ NETWORK, COUNTING = "ConvNova", "order-5 content and splice-site matrices"
 def choose_decoder(model: Any, saved: SavedGeneFinder, task: GeneTask) -> SavedGeneFinder:
     """Return what is known of a gene finder with the costs that do best on validation.
 
-    As it is where it cannot be decoded, or nobody knows the genes of the validation part.
+    As it is where it cannot be decoded, or no gene is known in the sample of validation that is read.
     """
     if not saved.has_coding_exons or "validation" not in task.genes:
         return saved
@@ -96,8 +96,8 @@ def test_genes(model: Any, saved: SavedGeneFinder, task: GeneTask, labels: GeneL
 
 
 def _network_evidence(model: Any, saved: SavedGeneFinder, task: GeneTask) -> dict[Interval, Evidence]:
-    """Return what the network says of the first regions of validation, predicted once and kept."""
-    part = task.parts["validation"].head(MOST_TUNING_BP)
+    """Return what the network says of a sample of validation, predicted once and kept."""
+    part = task.parts["validation"].spread(MOST_TUNING_BP)
     label_set = task.label_set
     opposite = np.array(label_set.opposite) if saved.average_strands else None
 
@@ -119,7 +119,7 @@ def _counted(task: GeneTask, labels: GeneLabelSettings) -> Decoded:
             for index, region in enumerate(part.regions)
         }
 
-    validation = evidence(task.parts["validation"].head(MOST_TUNING_BP))
+    validation = evidence(task.parts["validation"].spread(MOST_TUNING_BP))
     kept = {region: partial(iter, list(stretches())) for region, stretches in validation.items()}
     settings = choose_costs(kept, task.genes["validation"], DecoderSettings())
     found = [
