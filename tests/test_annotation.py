@@ -201,6 +201,21 @@ def test_a_few_cds_whose_parents_were_cut_off_are_left_out_and_counted(tmp_path,
     assert "1 of 3 CDS lines are left out for this reason" in caplog.text
 
 
+LOST = [
+    ("ID=t", "the transcript has no Parent", "add the ID of its gene, or remove all gene lines"),
+    ("ID=t;Parent=g9", "Parent 'g9' of the transcript is no gene of the file", "add its line or remove"),
+]
+
+
+@pytest.mark.parametrize(("attributes", "fault", "advice"), LOST, ids=["no parent", "no such parent"])
+def test_coding_transcripts_that_are_of_no_gene_are_told(tmp_path, caplog, attributes, fault, advice):
+    lost = [("mRNA", 111, 140, "+", attributes), ("CDS", 111, 140, "+", "Parent=t")]
+    with pytest.raises(InputError, match=rf"line 3: {fault}; {advice}"):
+        read(tmp_path, SPLICED[0], *lost)
+    assert read(tmp_path, *SPLICED, *lost) == read(tmp_path, *SPLICED)
+    assert f"line 7: {fault}; 1 of 2 transcript lines are left out for this reason" in caplog.text
+
+
 def test_attributes_are_percent_decoded_after_they_are_parted(tmp_path):
     rows = [
         ("gene", 1, 9, "+", "ID=g%2C1; Name=a%3Bb%20c"),

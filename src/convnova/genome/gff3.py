@@ -180,22 +180,33 @@ def _with_ids(path: Path, lines: list[_Line]) -> list[_Line]:
 
 
 def _check_parents(path: Path, lines: list[_Line]) -> None:
-    """Check that most CDS have a gene or transcript of the file as their parent.
+    """Check that most CDS have a gene or transcript of the file as their parent, and such a transcript a gene.
 
-    A piece cut out of a larger file has some at its end whose parents lie beyond; these are left out.
+    A piece cut out of a larger file has some at its end whose parents lie beyond; these are left out. Where
+    the file has no gene, transcripts need none.
     """
-    known = {line.id for line in lines if not line.is_part}
     coding = [line for line in lines if line.feature.kind == "CDS"]
-    lost = [line for line in coding if known.isdisjoint(line.parents)]
+    known = {line.id for line in lines if not line.is_part}
+    _check_known(path, coding, known, "CDS", "gene or transcript")
+    if genes := {line.id for line in lines if line.feature.kind == "gene"}:
+        of_cds = {parent for line in coding for parent in line.parents}
+        transcripts = [line for line in lines if line.feature.kind == "transcript" and line.id in of_cds]
+        _check_known(path, transcripts, genes, "transcript", "gene")
+
+
+def _check_known(path: Path, lines: list[_Line], known: set[str], what: str, parent: str) -> None:
+    """Check that most lines have a parent that is known; the others are left out, with a warning."""
+    lost = [line for line in lines if known.isdisjoint(line.parents)]
     if not lost:
         return
-    what = (
-        f"{path}, {lost[0].feature.place}: Parent {','.join(lost[0].parents)!r} of the CDS is no gene or "
-        "transcript of the file"
-    )
-    if 2 * len(lost) > len(coding):
-        raise InputError(f"{what}; add its line or remove this one")
-    logger.warning("%s; %d of %d CDS lines are left out for this reason", what, len(lost), len(coding))
+    fault, advice = f"the {what} has no Parent", f"add the ID of its {parent}, or remove all gene lines"
+    if named := ",".join(lost[0].parents):
+        fault = f"Parent {named!r} of the {what} is no {parent} of the file"
+        advice = "add its line or remove this one"
+    fault = f"{path}, {lost[0].feature.place}: {fault}"
+    if 2 * len(lost) > len(lines):
+        raise InputError(f"{fault}; {advice}")
+    logger.warning("%s; %d of %d %s lines are left out for this reason", fault, len(lost), len(lines), what)
 
 
 def _draft(gene: _Line, children: dict[str, list[_Line]]) -> GeneDraft:
