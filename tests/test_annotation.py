@@ -207,6 +207,25 @@ LOST = [
 ]
 
 
+def test_transcripts_whose_genes_were_cut_away_are_tied_by_their_parent(tmp_path):
+    rows = [
+        ("mRNA", 1, 90, "+", "ID=t1;Parent=g1;Name=one"),
+        ("CDS", 1, 30, "+", "Parent=t1"),
+        ("mRNA", 11, 60, "+", "ID=t2;Parent=g1;Name=two"),
+        ("CDS", 11, 40, "+", "Parent=t2"),
+        ("miRNA", 71, 90, "+", "ID=m;Parent=t1"),
+        ("mRNA", 101, 190, "-", "ID=t3;Parent=g2"),
+        ("CDS", 101, 130, "-", "Parent=t3"),
+    ]
+    first, second = read(tmp_path, *rows)
+    assert (first.id, first.name, first.interval) == ("g1", "g1", Interval("chrI", 0, 90, "+"))
+    assert [(one.id, spans(one.coding_exons)) for one in first.transcripts] == [
+        ("t1", [(0, 30)]),
+        ("t2", [(10, 40)]),
+    ]
+    assert (second.id, [one.id for one in second.transcripts]) == ("g2", ["t3"])
+
+
 @pytest.mark.parametrize(("attributes", "fault", "advice"), LOST, ids=["no parent", "no such parent"])
 def test_coding_transcripts_that_are_of_no_gene_are_told(tmp_path, caplog, attributes, fault, advice):
     lost = [("mRNA", 111, 140, "+", attributes), ("CDS", 111, 140, "+", "Parent=t")]

@@ -39,10 +39,10 @@ def read_gff3(
 
     Where CDS or exon lines name a gene as their parent, as for bacteria, the gene is given one transcript
     with its own id and interval; one for each ``ID`` of a CDS where there are several. In a file without
-    genes, transcripts are one gene for each ``geneID`` (or ``gene_id``), or each one of its own. Passed over
-    are other features (UTRs, repeats), exons of what is no transcript of a gene, and, counted in the log
-    unless they are many, CDS without a parent in the file, genes and transcripts without an id, and second
-    lines of one id.
+    genes, transcripts are one gene for each ``Parent``, for each ``geneID`` (or ``gene_id``), or each one of
+    its own. Passed over are other features (UTRs, repeats), exons of what is no transcript of a gene, and,
+    counted in the log unless they are many, CDS without a parent in the file, coding transcripts without a
+    gene, genes and transcripts without an id, and second lines of one id.
 
     Args:
         path: the file.
@@ -180,7 +180,7 @@ def _with_ids(path: Path, lines: list[_Line]) -> list[_Line]:
 
 
 def _check_parents(path: Path, lines: list[_Line]) -> None:
-    """Check that most CDS have a gene or transcript of the file as their parent, and such a transcript a gene.
+    """Check that most CDS have a gene or transcript of the file as parent, and coding transcripts a gene.
 
     A piece cut out of a larger file has some at its end whose parents lie beyond; these are left out. Where
     the file has no gene, transcripts need none.
@@ -224,12 +224,14 @@ def _draft(gene: _Line, children: dict[str, list[_Line]]) -> GeneDraft:
 
 
 def _drafts_without_gene(lines: list[_Line], children: dict[str, list[_Line]]) -> list[GeneDraft]:
-    """Return the genes of transcripts that have no parent."""
+    """Return the genes of transcripts, by their parents, which the file does not have."""
     drafts: dict[str, GeneDraft] = {}
+    known = {line.id for line in lines if not line.is_part}
     for line in lines:
-        if line.feature.kind == "transcript" and not line.parents:
-            id_ = line.gene or line.id
-            draft = drafts.setdefault(id_, GeneDraft(id_, line.gene or line.name or id_))
+        if line.feature.kind == "transcript" and known.isdisjoint(line.parents):
+            gene = line.parents[0] if line.parents else line.gene
+            id_ = gene or line.id
+            draft = drafts.setdefault(id_, GeneDraft(id_, gene or line.name or id_))
             draft.transcripts.append(_transcript(line, line.id, _parts(children[line.id])))
     return list(drafts.values())
 
