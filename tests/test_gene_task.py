@@ -309,6 +309,22 @@ def test_wrong_parts_are_refused_in_one_line(toy, changes, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "labels", [*map(GeneLabelSettings, LABEL_SETS), GeneLabelSettings(exons="annotated")], ids=str
+)
+def test_an_annotation_without_cds_teaches_no_coding_exon(toy, labels):
+    """As StringTie writes it."""
+    gtf = write_gtf(toy / "g.gtf", GENES)
+    gtf.write_text(gtf.read_text().replace("CDS", "exon"))
+    message = rf"g\.gtf: none of its {len(GENES)} genes has CDS, so there is nothing to learn; give an .* CDS"
+    with pytest.raises(InputError, match=message):
+        by_chromosome(toy, annotation=gtf, labels=labels)
+    labels = GeneLabelSettings(exons="annotated", label_noncoding_genes=True)
+    task = by_chromosome(toy, annotation=gtf, labels=labels)
+    assert task.notes[2].startswith("0 coding transcripts: 0 no multiple of three, 0 without ATG")
+    check_labels(task)
+
+
 def test_a_test_annotation_needs_a_genome(tmp_path):
     pytest.importorskip("Bio")
     gff3 = write_gff3(tmp_path / "g.gff3", GENES)

@@ -109,8 +109,8 @@ def coding_checks(
 ) -> CodingChecks:
     """Return how many of the labelled coding transcripts read as a protein, by the standard code."""
     coding = [transcript for transcript in labelled_transcripts(genes, settings) if transcript.coding_exons]
-    faults = np.array([_faults(_coding_sequence(genome, each), each.phase) for each in coding]).reshape(-1, 4)
-    return CodingChecks(len(coding), *faults.sum(axis=0).tolist())
+    faults = [_faults(_coding_sequence(genome, each), each.phase) for each in coding]
+    return CodingChecks(len(coding), *np.array(faults, dtype=np.int64).reshape(-1, 4).sum(axis=0).tolist())
 
 
 def _introns(genes: Sequence[Gene], settings: GeneLabelSettings) -> list[Interval]:

@@ -131,6 +131,12 @@ def _checks(source: _Annotated, labels: GeneLabelSettings) -> list[str]:
     with at_place(str(source.annotation)):
         sites = splice_sites(source.genes, source.genome, labels)
     coding = coding_checks(source.genes, source.genome, labels)
+    if not coding.n_transcripts and (labels.has_coding_exons or not labels.label_noncoding_genes):
+        raise InputError(
+            f"{source.annotation}: none of its {len(source.genes):,} genes has CDS, so there is nothing to "
+            "learn; give an annotation with CDS, or set labels.exons to annotated and "
+            "labels.label_noncoding_genes to true"
+        )
     return [f"{source.genome.path.name}: {len(source.genes):,} genes", str(sites), str(coding)]
 
 
