@@ -123,6 +123,33 @@ def test_faults_add_up_and_are_told_in_one_line(tmp_path):
     assert str(coding_checks([], genome)) == str(CodingChecks(0, 0, 0, 0, 0))
 
 
+WHOLE, NO_STOP, NO_START = "ATGCCCTAA", "ATGCCCCCC", "CCCCCCTAA"
+NEITHER, CUT, UNKNOWN = "CCCCCCCCC", "CCCCC", "NCCCCCCCC"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "is_refused"),
+    [
+        ([WHOLE] * 4 + [NEITHER] * 6, True),
+        ([WHOLE] * 5 + [NEITHER] * 5, False),
+        ([NO_STOP] * 3 + [NO_START] * 2 + [NEITHER] * 5, False),
+        ([NEITHER] * 9 + [CUT] * 9 + [UNKNOWN] * 9, False),  # of which only 9 can be judged
+        ([NEITHER] * 10 + [CUT] * 90, True),
+    ],
+)
+def test_an_annotation_whose_genes_have_no_ends_is_refused(tmp_path, pieces, is_refused):
+    genome, genes = make(tmp_path, [(f"a{piece}a", "+-"[n % 2], 0) for n, piece in enumerate(pieces)])
+    if not is_refused:
+        assert coding_checks(genes, genome).n_transcripts == len(pieces)
+        return
+    message = (
+        r"^only \d+\.0% of the 10 transcripts of whole codons begin with ATG or end with a stop codon on"
+    )
+    with pytest.raises(InputError, match=message) as caught:
+        coding_checks(genes, genome)
+    assert "\n" not in str(caught.value)
+
+
 def test_the_real_annotation_splices(tmp_path):
     shared = Path(os.environ.get("CONVNOVA_SHARED", Path(__file__).parents[2] / "shared"))
     folder = shared / "data/genomes/zymoseptoria"

@@ -309,6 +309,16 @@ def test_wrong_parts_are_refused_in_one_line(toy, changes, message):
     assert "\n" not in str(caught.value)
 
 
+def test_genes_of_another_assembly_are_refused_without_introns_too(toy):
+    letters, genes = make_genome(3000)
+    write_gff3(toy / "g.gff3", [gene for gene in genes if len(gene.exons) == 1])
+    write_fasta(toy / "g.fa", {name: text[1:] + "A" for name, text in letters.items()})
+    with pytest.raises(
+        InputError, match=r"g\.gff3: only 0\.0% of the \d+ transcripts of whole codons begin with"
+    ):
+        by_chromosome(toy)
+
+
 @pytest.mark.parametrize(
     "labels", [*map(GeneLabelSettings, LABEL_SETS), GeneLabelSettings(exons="annotated")], ids=str
 )

@@ -16,13 +16,16 @@ import numpy as np
 from convnova.data.base_labels import DEFAULT, GeneLabelSettings, introns_of, labelled_transcripts
 from convnova.errors import InputError
 from convnova.genome import Gene, Genome, Interval, Transcript
-from convnova.sequence import Ids, decode, encode, reverse_complement
+from convnova.sequence import Ids, N, decode, encode, reverse_complement
 
 KNOWN_SITES = ("GT-AG", "GC-AG", "AT-AC")
 LEAST_SHARE = 0.5
-"""Of introns with known sites, under which an annotation is taken for that of another assembly."""
+"""Of introns with known sites, and of transcripts with a start or a stop codon, under which an annotation is
+taken for that of another assembly."""
 LEAST_INTRONS = 10
 """How many introns it takes to say so."""
+LEAST_TRANSCRIPTS = 10
+"""How many transcripts it takes."""
 STOPS = ("TAA", "TAG", "TGA")
 
 _N_SHOWN = 5
@@ -107,9 +110,26 @@ class CodingChecks(NamedTuple):
 def coding_checks(
     genes: Sequence[Gene], genome: Genome, settings: GeneLabelSettings = DEFAULT
 ) -> CodingChecks:
-    """Return how many of the labelled coding transcripts read as a protein, by the standard code."""
+    """Return how many of the labelled coding transcripts read as a protein, by the standard code.
+
+    Raises:
+        InputError: when, of at least ten of whole codons, fewer than half begin with ATG or end with a stop
+            codon.
+    """
     coding = [transcript for transcript in labelled_transcripts(genes, settings) if transcript.coding_exons]
-    faults = [_faults(_coding_sequence(genome, each), each.phase) for each in coding]
+    ids = [_coding_sequence(genome, each) for each in coding]
+    faults = [_faults(one, each.phase) for one, each in zip(ids, coding, strict=True)]
+    has_end = [
+        not (has_no_start and has_no_stop)
+        for (is_cut, has_no_start, has_no_stop, _), one, each in zip(faults, ids, coding, strict=True)
+        if each.phase == 0 and not is_cut and N not in (*one[:3], *one[-3:])
+    ]
+    if len(has_end) >= LEAST_TRANSCRIPTS and sum(has_end) < LEAST_SHARE * len(has_end):
+        raise InputError(
+            f"only {sum(has_end) / len(has_end):.1%} of the {len(has_end):,} transcripts of whole codons "
+            f"begin with ATG or end with a stop codon on {genome.path}; the annotation is of another "
+            "assembly, or of pieces of genes, so give the genome that it was made for, or whole genes"
+        )
     return CodingChecks(len(coding), *np.array(faults, dtype=np.int64).reshape(-1, 4).sum(axis=0).tolist())
 
 

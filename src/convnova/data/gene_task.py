@@ -130,7 +130,7 @@ def _checks(source: _Annotated, labels: GeneLabelSettings) -> list[str]:
     """Return what an annotation looks like on its genome, in sentences."""
     with at_place(str(source.annotation)):
         sites = splice_sites(source.genes, source.genome, labels)
-    coding = coding_checks(source.genes, source.genome, labels)
+        coding = coding_checks(source.genes, source.genome, labels)
     if not coding.n_transcripts and (labels.has_coding_exons or not labels.label_noncoding_genes):
         raise InputError(
             f"{source.annotation}: none of its {len(source.genes):,} genes has CDS, so there is nothing to "
