@@ -16,13 +16,22 @@ import torch
 from pretraining import metrics, weights
 from rich.console import Console
 from safetensors.torch import load_file
-from toy_genes import TINY_NETWORK, settings, training, write_all, write_genbank, write_gff3
+from toy_genes import (
+    TINY_NETWORK,
+    make_genome,
+    settings,
+    training,
+    write_all,
+    write_fasta,
+    write_genbank,
+    write_gff3,
+)
 
 from convnova import cli
 from convnova.data.base_labels import GeneLabelSettings
 from convnova.data.gene_task import load_gene_task
 from convnova.errors import InputError, TerminatedError
-from convnova.genome import read_gff3
+from convnova.genome import Genome, read_gff3
 from convnova.inference.annotate import annotate
 from convnova.inference.annotate_settings import AnnotateSettings
 from convnova.inference.genes import Decoder
@@ -293,7 +302,7 @@ def test_the_same_weights_in_another_way(toy, finished, tmp_path, changes):
 
 def test_annotate_scores_chromosomes_that_were_seen_in_training_apart(toy, finished, tmp_path):
     saved = load_gene_finder(finished[0]).saved
-    assert list(saved.seen.values()) == [["chr2", "chr3", "chr10"]]
+    assert list(saved.seen.values()) == ["chr2", "chr3", "chr10"]
     screen = io.StringIO()
     given = AnnotateSettings(toy / "g.fa", finished[0], tmp_path / "g.gff3", annotation=toy / "g.gff3")
     annotate(given, Console(file=screen, width=250))
@@ -307,6 +316,20 @@ def test_annotate_scores_chromosomes_that_were_seen_in_training_apart(toy, finis
     annotate(replace(given, chromosomes=["chr1"]), Console(file=screen, width=250))
     assert "new to the model" not in screen.getvalue()
     assert re.findall(r"gene +(\d+)", screen.getvalue()) == of_part[:1]
+
+
+def test_what_was_seen_is_known_in_lower_case_under_another_name_and_by_itself(toy, finished, tmp_path):
+    letters, _ = make_genome()
+    write_fasta(tmp_path / "lower.fa", {name: text.lower() for name, text in letters.items()})
+    write_fasta(tmp_path / "one.fa", {"III": letters["chr3"]})
+    write_fasta(tmp_path / "other.fa", {"chr3": letters["chr3"][1:]})
+    saved = load_gene_finder(finished[0]).saved
+    expected = {"lower": ["chr2", "chr10", "chr3"], "one": ["III"], "other": []}
+    for name, seen in expected.items():
+        genome = Genome.open(tmp_path / f"{name}.fa")
+        assert saved.seen_of(genome, genome.chromosome_sizes) == seen
+    old = replace(saved, seen={genome.checksum: ["chr3"]})  # by the checksum of the genome
+    assert old.seen_of(Genome.open(toy / "g.fa"), ["chr2", "chr3"]) == []
 
 
 # What it starts from

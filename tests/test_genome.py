@@ -1,6 +1,7 @@
 """What a genome answers: each answer is compared with the text of a small FASTA file."""
 
 import gzip
+import hashlib
 import os
 import pickle
 import struct
@@ -145,6 +146,14 @@ def test_the_form_of_the_file_changes_nothing(genome, tmp_path, file_name, data)
     other = Genome.open(path)
     assert other.chromosome_sizes == genome.chromosome_sizes
     assert other.checksum == genome.checksum
+
+
+def test_the_checksum_of_a_chromosome_is_that_of_its_ids_in_pieces_too(genome, monkeypatch):
+    for piece_bp in (2**24, 3):
+        monkeypatch.setattr("convnova.genome.genome._DIGEST_BP", piece_bp)
+        for name in genome.chromosome_sizes:
+            digest = hashlib.sha256(genome.sequence(name).tobytes()).hexdigest()
+            assert genome.chromosome_checksum(name) == f"sha256:{digest}"
 
 
 @pytest.mark.parametrize(("old", "new"), [(b"GATTACA", b"GATTACC"), (b"GATTACA", b"GATTACa")])

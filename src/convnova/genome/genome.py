@@ -23,6 +23,7 @@ from convnova.sequence import Ids, N, complement
 logger = logging.getLogger(__name__)
 
 _ID_BITS = np.uint8(SOFT_MASKED - 1)
+_DIGEST_BP = 2**24  # in memory at a time
 
 
 class Windows(NamedTuple):
@@ -172,6 +173,14 @@ class Genome:
         """Return the ids of a whole chromosome, uint8 of shape (L,)."""
         index = self.index_of(chromosome)
         return self._slice(index, 0, int(self._sizes[index])) & _ID_BITS
+
+    def chromosome_checksum(self, chromosome: str) -> str:
+        """Return ``sha256:`` and the digest of a chromosome's ids: its name and its case do not matter."""
+        index, digest = self.index_of(chromosome), hashlib.sha256()
+        size = int(self._sizes[index])
+        for start in range(0, size, _DIGEST_BP):
+            digest.update((self._slice(index, start, min(start + _DIGEST_BP, size)) & _ID_BITS).data)
+        return f"sha256:{digest.hexdigest()}"
 
     def fetch(self, interval: Interval) -> Ids:
         """Return the ids of an interval, uint8 of shape (width,).

@@ -30,8 +30,8 @@ class SavedGeneFinder:
     average_strands: bool
     """Whether a prediction is the mean of those for both strands."""
 
-    seen: dict[str, list[str]] = field(default_factory=dict)
-    """Chromosomes that were trained or chosen on, whole or in part, by the checksum of their genome."""
+    seen: dict[str, str] = field(default_factory=dict)
+    """Chromosomes that were trained or chosen on, whole or in part, by their checksums."""
     gene_score: float | None = None
     """Nats added for each gene that is decoded, chosen on validation; None where nothing was."""
     intron_score: float | None = None
@@ -50,7 +50,7 @@ class SavedGeneFinder:
 
     def seen_of(self, genome: Genome, chromosomes: Iterable[str]) -> list[str]:
         """Return which chromosomes of a genome were trained or chosen on."""
-        return [name for name in chromosomes if name in self.seen.get(genome.checksum, ())]
+        return [name for name in chromosomes if genome.chromosome_checksum(name) in self.seen]
 
     @property
     def labels(self) -> LabelSet:

@@ -105,11 +105,11 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
         return result
 
 
-def _seen(task: GeneTask) -> dict[str, list[str]]:
-    """Return the chromosomes of train and validation, by the checksum of their genome."""
+def _seen(task: GeneTask) -> dict[str, str]:
+    """Return the chromosomes of train and validation, by their checksums."""
     parts = (task.parts["train"], task.parts["validation"])
-    names = {region.chromosome: None for part in parts for region in part.regions}
-    return {parts[0].genome.checksum: list(names)}
+    names = {region.chromosome: part.genome for part in parts for region in part.regions}
+    return {genome.chromosome_checksum(name): name for name, genome in names.items()}
 
 
 def starting_point(
