@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import signal
 from dataclasses import replace
 from itertools import count
@@ -309,6 +310,17 @@ def test_a_finished_run_is_not_trained_again(finished):
 def test_another_run_is_refused(finished, changes, message):
     with pytest.raises(InputError, match=message):
         finetune_tracks(replace(finished[0], **changes), QUIET)
+
+
+def test_the_same_data_elsewhere_and_no_baseline_are_the_same_run(finished, tmp_path):
+    run = finished[0]
+    moved = shutil.copytree(run.tracks, tmp_path / "moved")
+    for tracks in (run.tracks / "../data", moved):
+        assert finetune_tracks(replace(run, tracks=tracks, baseline=False, resume=True), QUIET) is None
+    targets = (moved / "targets.npy").read_bytes()
+    (moved / "targets.npy").write_bytes(targets[:-1] + bytes([targets[-1] ^ 128]))
+    with pytest.raises(InputError, match=r"holds a run on another targets\.npy than the one given now"):
+        finetune_tracks(replace(run, tracks=moved, resume=True), QUIET)
 
 
 def interrupted(monkeypatch, at, stop, run):

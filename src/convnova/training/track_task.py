@@ -30,8 +30,9 @@ from convnova.training.track_output import TrackResult, report_tracks, write_tra
 from convnova.training.track_settings import TrackTaskSettings
 from convnova.training.weights import WEIGHTS_NAME, WeightsReport
 
-CHANGEABLE = ("genome", "cache", "output", "save_minutes", "resume")
-"""Settings that a resumed run may have changed: what the files hold is compared by checksum."""
+CHANGEABLE = ("tracks", "genome", "cache", "output", "baseline", "save_minutes", "resume")
+"""Settings that a resumed run may have changed, which change no weights: what the files hold is compared by
+checksum."""
 
 
 class TrackTask(NamedTuple):
