@@ -102,6 +102,13 @@ def test_lines_that_are_not_plain_are_read_alike(tmp_path, genome):
         assert getattr(one, name).tolist() == getattr(other, name).tolist()
 
 
+@pytest.mark.parametrize("rows", [["chrI 10 40", "chrII 5 9"], []])
+def test_a_line_that_names_the_columns_is_passed_over(tmp_path, genome, rows):
+    path = write_bed(tmp_path / "x.bed", "chrom start end", *rows)
+    peaks = read_peaks(path, genome, tiny(tmp_path, path))
+    assert [column.tolist() for column in peaks[:3]] == ([[0, 1], [10, 5], [40, 9]] if rows else [[], [], []])
+
+
 @pytest.mark.parametrize("content", ["\ufeffchrI\t10\t40\nchrII\t5\t9\n", "chrI\t10\t40\r\nchrII\t5\t9\r\n"])
 def test_marks_of_spreadsheets_change_nothing(tmp_path, genome, content):
     (tmp_path / "x.bed").write_bytes(content.encode())

@@ -64,13 +64,20 @@ def bed_columns(line: str) -> list[str]:
     return line.split("\t") if "\t" in line else line.split()
 
 
+def bed_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the columns of each interval's line; the first line may name the columns."""
+    is_first = True
+    for number, line in read_lines(path, "a BED file"):
+        if columns := bed_columns(line):
+            if not (is_first and tuple(columns[1:3]) == _COLUMN_NAMES):
+                yield number, columns
+            is_first = False
+
+
 def _read(path: Path, genome: Genome | None, min_columns: int) -> Iterator[tuple[str, Interval]]:
     """Yield each interval after the words for its place in the file, ``x.bed, line 7``."""
     is_empty = True
-    for number, line in read_lines(path, "a BED file"):
-        columns = bed_columns(line)
-        if not columns or (is_empty and tuple(columns[1:3]) == _COLUMN_NAMES):
-            continue
+    for number, columns in bed_rows(path):
         place = f"{path}, line {number}"
         try:
             interval = _parse(columns, min_columns)

@@ -25,8 +25,8 @@ from convnova.data.tracks.grid import BinGrid
 from convnova.data.tracks.settings import TrackSettings
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval, read_bed
-from convnova.genome.bed import bed_columns
-from convnova.genome.files import at_place, read_bytes, read_lines
+from convnova.genome.bed import bed_rows
+from convnova.genome.files import at_place, read_bytes
 from convnova.genome.names import LEAVE_OUT
 
 _COLUMNS = ("chromosome", "start", "end")
@@ -110,7 +110,7 @@ def _read_frame(path: Path) -> pl.DataFrame:
     """
     if (frame := _parse(read_bytes(path, "a BED file").removeprefix(codecs.BOM_UTF8))) is not None:
         return frame
-    rows = [cells for _, line in read_lines(path, "a BED file") if (cells := bed_columns(line))]
+    rows = [columns for _, columns in bed_rows(path)]
     if not rows:  # an experiment without peaks
         return pl.DataFrame(schema=dict(zip(_COLUMNS, (pl.String, pl.Int64, pl.Int64), strict=True)))
     read_bed(path)
@@ -148,8 +148,8 @@ def _parse(text: bytes) -> pl.DataFrame | None:
 
 def _check_row(path: Path, row: int, interval: Interval, genome: Genome) -> None:
     """Raise what is wrong with one peak, by its line."""
-    lines = (number for number, line in read_lines(path, "a BED file") if bed_columns(line))
-    place = f"{path}, line {next(islice(lines, row, None))}"
+    number, _ = next(islice(bed_rows(path), row, None))
+    place = f"{path}, line {number}"
     hint = "" if interval.chromosome in genome.chromosome_sizes else LEAVE_OUT
     with at_place(place, hint):
         genome.check_inside(interval)
