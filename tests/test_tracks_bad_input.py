@@ -1,6 +1,7 @@
 """One line for whatever is wrong with tracks of a user; the forms of DeepSEA have tests of their own."""
 
 import gzip
+import re
 import sys
 
 import pytest
@@ -47,6 +48,19 @@ def test_a_bad_peak_is_refused_by_its_line(tmp_path, header, row, message):
     path = write_bed(tmp_path / "x.bed", "chrI 100 140", row, "chrI 200 240")
     path.write_text(f"{header}\n{path.read_text()}")
     refused(tiny(tmp_path, path), message)
+
+
+@pytest.mark.parametrize("header", ["# a comment", "chrom\tstart\tend"], ids=["plain", "line by line"])
+@pytest.mark.parametrize("summit", ["30", "-2", "x", ".", "1.5"])
+def test_a_summit_that_is_none_is_refused_by_its_line(tmp_path, header, summit):
+    rows = [f"chrI 10 40 x 0 . 0 0 0 {one}" for one in ("29", summit, "-1")]
+    path = write_bed(tmp_path / "x.narrowPeak", *rows)
+    path.write_text(f"{header}\n{path.read_text()}")
+    message = (
+        rf"x\.narrowPeak, line 3: summit '{re.escape(summit)}' \(column 10\) is no base of the peak; write"
+    )
+    refused(tiny(tmp_path, path, overlap="summit"), message)
+    build_tracks(tiny(tmp_path, path, overlap="any", min_peaks=3))  # which reads no summit
 
 
 def test_a_peak_past_the_end_is_refused_where_names_are_mapped(tmp_path):

@@ -15,7 +15,7 @@ import codecs
 import io
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import polars as pl
@@ -31,6 +31,7 @@ from convnova.genome.names import LEAVE_OUT
 
 _COLUMNS = ("chromosome", "start", "end")
 _NARROW_PEAK_COLUMNS = 10
+_NO_NUMBER = -2  # -1 is a peak whose summit was not called
 
 
 class Peaks(NamedTuple):
@@ -67,9 +68,12 @@ def read_peaks(path: Path, genome: Genome, settings: TrackSettings) -> Peaks:
         name = own[names[row]] or names[row]
         _check_row(path, row, Interval(name, int(start[row]), int(end[row])), genome)
     summit = (start + end) // 2
-    if "summit" in frame.columns:
-        offset = frame["summit"].fill_null(-1).to_numpy()
-        summit = np.where((offset >= 0) & (offset < end - start), start + offset, summit)
+    if "summit" in frame.columns and settings.overlap == "summit":
+        offset = frame["summit"].fill_null(_NO_NUMBER).to_numpy()
+        is_wrong = (offset < -1) | (offset >= end - start)
+        if is_wrong.any():
+            _refuse_summit(path, int(is_wrong.argmax()))
+        summit = np.where(offset < 0, summit, start + offset)
     renamed = {name: found for name, found in own.items() if found not in (None, name)}
     left_out = {name: int((names == name).sum()) for name, found in own.items() if found is None}
     known = np.flatnonzero(~is_unknown)
@@ -148,8 +152,22 @@ def _parse(text: bytes) -> pl.DataFrame | None:
 
 def _check_row(path: Path, row: int, interval: Interval, genome: Genome) -> None:
     """Raise what is wrong with one peak, by its line."""
-    number, _ = next(islice(bed_rows(path), row, None))
+    number, _ = _row(path, row)
     place = f"{path}, line {number}"
     hint = "" if interval.chromosome in genome.chromosome_sizes else LEAVE_OUT
     with at_place(place, hint):
         genome.check_inside(interval)
+
+
+def _refuse_summit(path: Path, row: int) -> NoReturn:
+    number, columns = _row(path, row)
+    summit = "".join(columns[_NARROW_PEAK_COLUMNS - 1 :])
+    raise InputError(
+        f"{path}, line {number}: summit {summit!r} (column 10) is no base of the peak; write how far "
+        "it is from the start, or -1 for the middle"
+    )
+
+
+def _row(path: Path, row: int) -> tuple[int, list[str]]:
+    """Return the number of a line, and its columns, of a peak by its place in the file."""
+    return next(islice(bed_rows(path), row, None))
