@@ -309,6 +309,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(toy, tmp_path, capsys):
         assert cli.main(["annotate", "--genome", str(toy / "g.fa"), "--model", str(toy / "run"), *flags]) == 2
         errors = capsys.readouterr().err
         assert errors.startswith(f"convnova: {tmp_path / 'file'}")
+        assert errors.endswith("; choose another place\n")
         assert errors.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -334,7 +335,7 @@ def test_an_error_on_the_way_leaves_nothing_half_written(toy, tmp_path, monkeypa
 
 
 def test_a_genome_that_is_not_there_is_one_line(toy, tmp_path):
-    with pytest.raises(InputError, match=r"no\.fa"):
+    with pytest.raises(InputError, match=r"no\.fa: no such file; give the path of a FASTA file"):
         annotated(toy, tmp_path, genome=tmp_path / "no.fa")
     assert not (tmp_path / "genes.gff3").exists()
 

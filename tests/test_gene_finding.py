@@ -535,9 +535,18 @@ def test_a_folder_with_something_else_in_it_is_refused(toy, tmp_path):
         run(toy, tmp_path)
 
 
+def test_a_refused_run_leaves_no_lock(toy, tmp_path):
+    with pytest.raises(InputError, match="give --genome"):
+        run(toy, tmp_path / "run", genome=None)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
 def test_a_missing_file_is_told_before_anything_is_made(toy, tmp_path, capsys):
     arguments = ["finetune", "--task", "gene-finding", "--genome", str(toy / "g.fa"), "--annotation"]
     assert cli.main([*arguments, str(tmp_path / "no.gff3"), "--output", str(tmp_path / "run")]) == 2
     errors = capsys.readouterr().err
-    assert errors == f"convnova: {tmp_path / 'no.gff3'}: No such file or directory\n"
+    assert (
+        errors
+        == f"convnova: {tmp_path / 'no.gff3'}: no such file; give the path of the annotation, plain or gzip\n"
+    )
     assert not (tmp_path / "run").exists()

@@ -291,7 +291,7 @@ def test_two_records_of_one_name_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"genome": None}, r"g\.gff3: it needs the sequences that its genes lie on; give genome"),
+        ({"genome": None}, r"g\.gff3: it needs the sequences that its genes lie on; give --genome"),
         ({"validation_chromosomes": ["chrQ"]}, r"chromosome 'chrQ' is not in g\.fa"),
         ({"validation_chromosomes": ["chr2"]}, "no gene lies in the validation part; hold out other chromo"),
         ({"test_chromosomes": ["chr2"]}, "no gene lies in the test part; hold out other chromosomes"),
@@ -339,7 +339,7 @@ def test_a_test_annotation_needs_a_genome(tmp_path):
     pytest.importorskip("Bio")
     gff3 = write_gff3(tmp_path / "g.gff3", GENES)
     data = GeneDataSettings(annotation=write_genbank(tmp_path / "a.gb", 3), test_annotation=gff3)
-    with pytest.raises(InputError, match=r"g\.gff3: it needs the sequences .*; give test_genome"):
+    with pytest.raises(InputError, match=r"g\.gff3: it needs the sequences .*; give --test_genome"):
         load_gene_task(data, GeneLabelSettings())
 
 

@@ -98,6 +98,17 @@ def test_a_bad_table_of_tracks_is_refused(tmp_path, text, message):
     refused(tiny(tmp_path, tmp_path / "t.tsv"), message)
 
 
+@pytest.mark.parametrize(
+    "changes", [{}, {"bin_bp": 200, "validation_chromosomes": [], "test_chromosomes": []}]
+)
+def test_a_table_of_tracks_with_commas_is_told_how_it_is_written(tmp_path, changes):
+    write_bed(tmp_path / "x.bed", "chrI 100 140")
+    path = tmp_path / "train.csv"
+    path.write_text("name,file,group\na,x.bed,TF\n")
+    message = r" \(a table of names and files of tracks has tabs between its columns, and the ending \.tsv\)$"
+    refused(tiny(tmp_path, path, **changes), message)
+
+
 def test_names_of_files_are_names_of_tracks(tmp_path):
     (tmp_path / "f").mkdir()
     refused(tiny(tmp_path, tmp_path / "f"), r"f: no BED, narrowPeak, bigWig, \.mat or CSV file in")

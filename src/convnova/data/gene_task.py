@@ -120,7 +120,7 @@ def _read(data: GeneDataSettings, annotation: Path, fasta: Path | None, setting:
         genome = Genome.of_sequences(annotation, genbank_sequences(annotation))
         return _Annotated(annotation, genome, read_annotation(annotation, genome), is_records=True)
     if fasta is None:
-        raise InputError(f"{annotation}: it needs the sequences that its genes lie on; give {setting}")
+        raise InputError(f"{annotation}: it needs the sequences that its genes lie on; give --{setting}")
     genome = Genome.open(fasta, data.cache)
     genes = read_annotation(annotation, genome, data.unknown_chromosomes)
     return _Annotated(annotation, genome, genes, is_records=False)
@@ -134,8 +134,8 @@ def _checks(source: _Annotated, labels: GeneLabelSettings) -> list[str]:
     if not coding.n_transcripts and (labels.has_coding_exons or not labels.label_noncoding_genes):
         raise InputError(
             f"{source.annotation}: none of its {len(source.genes):,} genes has CDS, so there is nothing to "
-            "learn; give an annotation with CDS, or set labels.exons to annotated and "
-            "labels.label_noncoding_genes to true"
+            "learn; give an annotation with CDS, or set --labels.exons annotated and "
+            "--labels.label_noncoding_genes true"
         )
     return [f"{source.genome.path.name}: {len(source.genes):,} genes", str(sites), str(coding)]
 

@@ -26,7 +26,7 @@ from convnova.inference.genes.regions import agreement
 from convnova.inference.genes.tables import LEGEND, gene_table
 from convnova.inference.saved_genes import GeneFinder, load_gene_finder
 from convnova.inference.tiles import log_probabilities, predict_bases
-from convnova.writing import make_place
+from convnova.writing import make_folder, make_place
 
 
 def annotate(settings: AnnotateSettings, console: Console | None = None) -> list[GeneModel]:
@@ -131,7 +131,7 @@ def _tracks(
     if settings.tracks is None:
         yield []
         return
-    settings.tracks.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.tracks)
     names = [label.replace("+", "_plus").replace("-", "_minus") for label in finder.saved.labels.labels]
     with bigwig_files([settings.tracks / f"{name}.bw" for name in names], sizes) as files:
         yield files

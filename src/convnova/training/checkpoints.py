@@ -58,6 +58,8 @@ def staging_folder(run: Path, what: str, is_writer: bool = True) -> Iterator[Pat
 def sole_writer(run: Path) -> Iterator[None]:
     """Keep a second process out of a run's folder; the lock ends with the process, however that ends.
 
+    Its file stays but in a folder where nothing else was written, as by a run that was refused.
+
     Raises:
         InputError: when another process trains there.
     """
@@ -71,6 +73,8 @@ def sole_writer(run: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        if all(path.name == LOCK_NAME for path in run.glob("*")):
+            (run / LOCK_NAME).unlink(missing_ok=True)
         lock.release()
 
 

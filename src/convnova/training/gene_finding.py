@@ -68,7 +68,10 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
     quiet_libraries()
     resolve_precision(settings.training.precision)
     check_model(settings.model, settings.network)
-    checksums = {f"{name}_checksum": file_checksum(path) for name, path in settings.files().items()}
+    checksums = {
+        f"{name}_checksum": file_checksum(path, f"the {name.replace('_', ' ')}")
+        for name, path in settings.files().items()
+    }
     checkpoint = open_run(settings.output, settings, settings.resume, checksums, CHANGEABLE)
     if (settings.output / WEIGHTS_NAME).exists():
         say(console, f"{settings.output}: this run is finished; its model is not trained again")

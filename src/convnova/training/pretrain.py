@@ -66,7 +66,7 @@ def pretrain(settings: PretrainSettings) -> list[Summary]:
     genome = Genome.open(settings.genome, settings.cache)
     checksums = {
         "genome_checksum": genome.checksum,
-        "intervals_checksum": file_checksum(settings.windows.intervals),
+        "intervals_checksum": file_checksum(settings.windows.intervals, "a BED file"),
     }
     checkpoint = open_run(settings.output, settings, settings.resume, checksums, CHANGEABLE)
     with sole_writer(settings.output) if is_main_process() else nullcontext():

@@ -15,6 +15,7 @@ import torch
 
 from convnova.errors import InputError
 from convnova.evaluation.masked_lm import Summary
+from convnova.genome.files import reading
 from convnova.writing import write_json
 
 RECORD_NAME = "run.json"
@@ -125,11 +126,11 @@ def _default(field: dataclasses.Field) -> Any:
     return None if field.default is dataclasses.MISSING else field.default
 
 
-def file_checksum(path: Path | None) -> str | None:
-    """Return ``sha256:`` and the digest of a file, None for no file."""
+def file_checksum(path: Path | None, kind: str = "a file") -> str | None:
+    """Return ``sha256:`` and the digest of a file, which an error calls `kind`; None for no file."""
     if path is None:
         return None
-    with path.open("rb") as file:
+    with reading(path, kind), path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 

@@ -18,7 +18,7 @@ from rich.progress import track
 from convnova.console import log_console, say
 from convnova.data.splits import SPLITS, Split
 from convnova.data.table import counted, some
-from convnova.data.tracks.coordinates import TargetTable, read_header, split_of, table_rows
+from convnova.data.tracks.coordinates import TABLE_HINT, TargetTable, read_header, split_of, table_rows
 from convnova.data.tracks.deepsea import MatFile, mat_rows, open_mat
 from convnova.data.tracks.folder import Rows, TrackFacts, check_new, describe_genome, write_folder
 from convnova.data.tracks.grid import BinGrid
@@ -69,7 +69,8 @@ def build_tracks(settings: TrackSettings, console: Console | None = None) -> Tra
     sources = find_sources(settings.tracks)
     unused = [name for name in settings.changed() if name not in _SETTINGS[sources.form]]
     if unused:
-        raise InputError(f"{unused[0]} has no meaning for files of {sources.form}; leave it out")
+        hint = f" ({TABLE_HINT})" if sources.form == "coordinates" else ""
+        raise InputError(f"{unused[0]} has no meaning for files of {sources.form}; leave it out{hint}")
     if sources.form == "deepsea":
         plan = _plan_deepsea(sources, settings)
     else:

@@ -35,6 +35,7 @@ from convnova.genome.bed import SPLIT_WORDS
 from convnova.genome.files import at_place, open_text
 from convnova.genome.names import match_each, renamings
 
+TABLE_HINT = "a table of names and files of tracks has tabs between its columns, and the ending .tsv"
 _CHROMOSOME = ("chr_no", "chr", "chrom", "chromosome")
 _NUMBERED = "chr_no"
 _SEX = {23: "chrX", 24: "chrY"}
@@ -94,7 +95,7 @@ def read_header(path: Path) -> TargetTable:
     if chromosome is None or not {"start", "end"} <= set(by_word):
         raise InputError(
             f"{path}: no coordinates among the columns {some(columns)}; name them Chr_No (from 0) or chr, "
-            "Start and End"
+            f"Start and End ({TABLE_HINT})"
         )
     places = chromosome, by_word["start"], by_word["end"]
     numbered = tuple(name for name in columns if name.startswith("y_"))
