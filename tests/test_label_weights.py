@@ -5,6 +5,7 @@ import pytest
 import torch
 from tiny_task import NETWORK, training
 
+from convnova.data.base_windows import label_weights
 from convnova.data.labelled import LabelledSequences, collate
 from convnova.data.packed import pack
 from convnova.errors import InputError
@@ -12,7 +13,7 @@ from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.training.finetune import finetune, make_model
 from convnova.training.finetune_trainer import FinetuneTrainer
-from convnova.training.label_weights import positive_weights
+from convnova.training.label_weights import base_logits, positive_weights
 
 LABELS = np.array([[1, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1], [0, 0, 1, 0]], dtype=np.float32)
 
@@ -66,6 +67,21 @@ def test_the_head_begins_where_no_change_of_its_bias_alone_would_help(part, weig
     model.zero_grad()
     trainer.compute_loss(model, collate([both[index] for index in range(5)])).backward()
     assert model.classifier.bias.grad.abs().min() > 2e-2
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_logits_of_bases_are_their_shares_of_the_weighted_loss(power, is_reversed):
+    """Where half of the windows are read from the other strand, a label is seen as often as its opposite."""
+    counts, opposite = np.array([100, 300, 5000]) * 1000, np.array([1, 0, 2])
+    seen = np.array([200, 200, 5000]) * 1000 if is_reversed else counts
+    weighted = seen * label_weights(counts, power)
+    logits = base_logits(counts, power, opposite if is_reversed else None)
+    assert np.exp(logits) / np.exp(logits).sum() == pytest.approx(weighted / weighted.sum(), rel=1e-4)
+
+
+def test_a_label_without_bases_has_a_logit_too():
+    assert np.isfinite(base_logits(np.array([0, 7]), 0.5)).all()
 
 
 @pytest.mark.parametrize(

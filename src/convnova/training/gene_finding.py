@@ -31,7 +31,7 @@ from convnova.training.gene_output import GeneResult, report_genes, write_genes
 from convnova.training.gene_settings import GeneFindingSettings
 from convnova.training.gene_test import MOST_TUNING_BP, choose_decoder, test_genes
 from convnova.training.gene_trainer import GeneTrainer
-from convnova.training.label_weights import begin_at
+from convnova.training.label_weights import base_logits, begin_at
 from convnova.training.memory import check_memory
 from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import file_checksum, keep_record, run_record
@@ -157,7 +157,8 @@ def _train(
     if training.gradient_checkpointing:
         model.activation_checkpointing_enable()
     counts = task.parts["train"].counts(len(labels))
-    begin_at(model.classifier, np.log(counts + 1.0) * (1 - training.weighting_power))
+    opposite = np.array(task.label_set.opposite) if settings.windows.reverse_complement else None
+    begin_at(model.classifier, base_logits(counts, training.weighting_power, opposite))
     data = BaseWindows(
         task.parts["train"],
         task.label_set,

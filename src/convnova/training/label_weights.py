@@ -3,11 +3,12 @@
 n sequences, K labels.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from convnova.data.labelled import LabelledPart
 
@@ -25,7 +26,7 @@ def positive_weights(train: LabelledPart, weighting: Literal["balanced", "sqrt"]
     return (ratio if weighting == "balanced" else np.sqrt(ratio)).astype(np.float32)
 
 
-def begin_at(head: Any, logits: NDArray[np.floating]) -> None:
+def begin_at(head: nn.Linear, logits: NDArray[np.floating]) -> None:
     """Let the head of a model begin at these logits, (K,), in place; its weights stay as they are.
 
     Without it the first thousand steps go into biases: a label that one base in ten thousand has is far from
@@ -44,3 +45,20 @@ def positive_logits(train: LabelledPart, weights: NDArray[np.float32] | None) ->
     positives = train.label_totals + 0.5
     odds = positives / (len(train) - positives + 1)
     return np.log(odds if weights is None else odds * weights)
+
+
+def base_logits(
+    counts: NDArray[np.int64], weighting_power: float, opposite: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Return the logit of each label of bases, (K,), that fits its share of the weighted loss.
+
+    Where half of the windows are read from the other strand, a label is seen as often as its opposite, so
+    both have the mean of their counts.
+
+    Args:
+        counts: bases of each label in the training part, (K,).
+        weighting_power: a base weighs the count of its label to the power of minus this (`label_weights`).
+        opposite: id of each label on the other strand, (K,); None where no window is read from it.
+    """
+    seen = counts if opposite is None else (counts + counts[opposite]) / 2
+    return np.log(seen + 1.0) - weighting_power * np.log(counts + 1.0)
