@@ -125,12 +125,10 @@ def finetune(
     else:
         progress = Progress(console or Console(quiet=True), selection)
         trainer.add_callback(progress)
-        if checkpoints is None:
-            train_to_end(trainer, progress, None, None)
-        else:
-            clock = SaveByTheClock(checkpoints.minutes)
+        clock = None if checkpoints is None else SaveByTheClock(checkpoints.minutes)
+        if clock is not None:
             trainer.add_callback(clock)
-            train_to_end(trainer, progress, clock, checkpoints.go_on_from)
+        train_to_end(trainer, progress, clock, None if checkpoints is None else checkpoints.go_on_from)
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     model.load_state_dict(trainer.choice.weights)
     if trainer.scale is not None:
@@ -152,7 +150,10 @@ def make_words(config: AnyConfig, train: LabelledPart) -> None:
 def make_model(
     pretrained: Path | None, config: AnyConfig, train: LabelledPart, settings: FinetuneSettings
 ) -> tuple[SequenceClassifier, WeightsReport | None]:
-    """Return the model to train, and what became of the pretrained weights."""
+    """Return the model to train, and what became of the pretrained weights.
+
+    The head for independent labels begins at their shares of `train`.
+    """
     model = sequence_classifier(config)
     if config.problem_type == "multi_label_classification" and isinstance(model.classifier, nn.Linear):
         weighting = settings.label_weighting

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from transformers import TrainingArguments
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import PrinterCallback, TrainerState
 
 from convnova.data.labelled import AugmentedBatches, LabelledPart
 from convnova.errors import InputError
@@ -108,7 +109,8 @@ class FinetuneTrainer(ChoosingTrainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
-        self.data_collator.batches = int(resume_from_checkpoint.rpartition("-")[2])
+        state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
+        self.data_collator.batches = state.global_step
 
     def goodness(self) -> float:
         """Return how good the model is now, on validation; the higher the better."""
