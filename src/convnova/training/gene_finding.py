@@ -35,9 +35,9 @@ from convnova.training.label_weights import base_logits, begin_at
 from convnova.training.memory import check_memory
 from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import file_checksum, keep_record, run_record
-from convnova.training.run_folder import is_main_process, open_run
+from convnova.training.run_folder import is_finished, is_main_process, open_run
 from convnova.training.start import check_model, start
-from convnova.training.weights import WEIGHTS_NAME, WeightsReport, load_pretrained
+from convnova.training.weights import WeightsReport, load_pretrained
 
 CHANGEABLE = (
     *("annotation", "genome", "test_annotation", "test_genome", "intervals", "base_labels", "cache"),
@@ -73,8 +73,7 @@ def finetune_genes(settings: GeneFindingSettings, console: Console | None = None
         for name, path in settings.files().items()
     }
     checkpoint = open_run(settings.output, settings, settings.resume, checksums, CHANGEABLE)
-    if (settings.output / WEIGHTS_NAME).exists():
-        say(console, f"{settings.output}: this run is finished; its model is not trained again")
+    if is_finished(settings.output, console):
         return None
     with sole_writer(settings.output) if is_main_process() else nullcontext():
         task = load_gene_task(settings, settings.labels, settings.training.seed)

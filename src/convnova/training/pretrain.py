@@ -8,7 +8,6 @@ from rich.console import Console
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from convnova.console import say
 from convnova.data.splits import SPLITS, Split, split_regions
 from convnova.data.windows import PretrainingWindows, WindowTable, tile
 from convnova.errors import InputError
@@ -34,10 +33,9 @@ from convnova.training.record import (
     run_record,
 )
 from convnova.training.report import describe_run, print_next_steps, print_scores
-from convnova.training.run_folder import is_main_process, open_run
+from convnova.training.run_folder import is_finished, is_main_process, open_run
 from convnova.training.settings import ModelSettings, PretrainSettings
 from convnova.training.trainer import PretrainingTrainer
-from convnova.training.weights import WEIGHTS_NAME
 from convnova.writing import write_json
 
 # Settings that a resumed run may have changed: none of them touches the weights it ends with. What genome
@@ -84,10 +82,8 @@ def _pretrain(
     data = {split: _windows(genome, regions[split], settings, split) for split in SPLITS if regions[split]}
     if "train" not in data:
         raise InputError(f"no part of {genome.path.name} is left to train on; hold out less")
-    if not (settings.output / WEIGHTS_NAME).exists():
+    if not is_finished(settings.output, console):
         _train(settings, genome, regions, data, checkpoint, checksums, console)
-    else:
-        say(console, f"{settings.output}: this run is finished; its model is not trained again")
     if not is_main_process():
         return []
     tables = _scores(settings, genome, regions, data)

@@ -4,11 +4,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from transformers.trainer_utils import get_last_checkpoint
 
+from convnova.console import say
 from convnova.errors import InputError
 from convnova.training.checkpoints import LOCK_NAME
 from convnova.training.record import RECORD_NAME, check_same_run
+from convnova.training.weights import WEIGHTS_NAME
 
 
 def open_run(
@@ -45,6 +48,14 @@ def open_run(
     if not os.access(output, os.W_OK):
         raise InputError(f"{output} cannot be written to; choose another output folder")
     return None
+
+
+def is_finished(output: Path, console: Console) -> bool:
+    """Return whether a run has written its model, whose weights come last, and say so where it has."""
+    if not (output / WEIGHTS_NAME).exists():
+        return False
+    say(console, f"{output}: this run is finished; its model is not trained again")
+    return True
 
 
 def is_main_process() -> bool:

@@ -23,12 +23,12 @@ from convnova.training.checkpoints import remove_incomplete, sole_writer
 from convnova.training.finetune import Checkpoints, Finetuned
 from convnova.training.learn import learn, starting_point
 from convnova.training.record import file_checksum, keep_record, run_record
-from convnova.training.run_folder import is_main_process, open_run
+from convnova.training.run_folder import is_finished, is_main_process, open_run
 from convnova.training.start import check_model, field_of
 from convnova.training.task_output import effort, protocol
 from convnova.training.track_output import TrackResult, report_tracks, write_tracks
 from convnova.training.track_settings import TrackTaskSettings
-from convnova.training.weights import WEIGHTS_NAME, WeightsReport
+from convnova.training.weights import WeightsReport
 
 CHANGEABLE = ("tracks", "genome", "cache", "output", "baseline", "save_minutes", "resume")
 """Settings that a resumed run may have changed, which change no weights: what the files hold is compared by
@@ -62,8 +62,7 @@ def finetune_tracks(settings: TrackTaskSettings, console: Console | None = None)
     task = load_track_task(settings)
     checksums = _checksums(task.data)
     checkpoint = open_run(settings.output, settings, settings.resume, checksums, CHANGEABLE)
-    if (settings.output / WEIGHTS_NAME).exists():
-        say(console, f"{settings.output}: this run is finished; its model is not trained again")
+    if is_finished(settings.output, console):
         return None
 
     def record(model: SequenceClassifier, weights: WeightsReport | None) -> None:
