@@ -16,7 +16,7 @@ from rich.console import Console
 from convnova.console import log_console, progress_bar, say
 from convnova.data.table import counted
 from convnova.errors import InputError
-from convnova.genome import Genome, Interval
+from convnova.genome import Gene, Genome, Interval
 from convnova.genome.annotation_files import read_annotation
 from convnova.genome.bigwig import BigWigFile, bigwig_files
 from convnova.inference.annotate_settings import AnnotateSettings
@@ -64,19 +64,29 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     exons = sum(len(gene.coding_exons) for gene in genes)
     say(console, f"{genome.path.name}: {len(genes):,} genes with {exons:,} exons -> {settings.output}")
     if annotated is not None:
-        seen = finder.saved.seen_of(genome, sizes)
         say(console, f"against {settings.annotation}:")
-        for what, is_seen in (("new to the model", False), ("trained or chosen on, so no test", True)):
-            part = [region for region in regions if (region.chromosome in seen) == is_seen]
-            if part:
-                title = f"{counted(len(part), 'chromosome')} {what}" if seen else ""
-                console.print(gene_table(title, agreement(genes, annotated, part)))
-        say(console, LEGEND)
+        _compare(console, genes, annotated, regions, finder.saved.seen_of(genome, sizes))
     if settings.proteins is not None:
         say(console, f"proteins: {settings.proteins}")
     if settings.tracks is not None:
         say(console, f"probabilities of each label: {settings.tracks}")
     return genes
+
+
+def _compare(
+    console: Console,
+    genes: Sequence[GeneModel],
+    annotated: Sequence[Gene],
+    regions: Sequence[Interval],
+    seen: Sequence[str],
+) -> None:
+    """Print how genes agree with known ones, on chromosomes that were seen in training apart."""
+    for what, is_seen in (("new to the model", False), ("trained or chosen on, so no test", True)):
+        part = [region for region in regions if (region.chromosome in seen) == is_seen]
+        if part:
+            title = f"{counted(len(part), 'chromosome')} {what}" if seen else ""
+            console.print(gene_table(title, agreement(genes, annotated, part)))
+    say(console, LEGEND)
 
 
 def check_decodable(finder: GeneFinder, folder: Path) -> None:
