@@ -1,7 +1,8 @@
-"""The most probable genes of a chromosome, exactly, in one pass from left to right.
+"""The most probable genes of a chromosome, in one pass from left to right.
 
 This is a Viterbi decoder that looks only at the events of `events.py`, since between two of them no state is
-entered or left; `paths.py` follows them. Here the chromosome is fed, and the best path is read as genes.
+entered or left; `paths.py` follows them. It is exact, but for sites below `min_site_probability`, which are
+passed over for speed; with 0 there are none. Here the chromosome is fed, and the best path is read as genes.
 
 L bases in a chunk.
 """
