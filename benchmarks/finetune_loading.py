@@ -82,7 +82,7 @@ def measure_run(
     quiet_libraries()
     set_seed(training.seed)
     start = starting_point(model, network, task)
-    made, _ = make_model(start.pretrained, start.config, training)
+    made, _ = make_model(start.pretrained, start.config, task.train, training)
     trainer = TimedTrainer(training, "mcc", task.train, task.train, model=made)  # it looks at no validation
     began = time.perf_counter()
     trainer.train()

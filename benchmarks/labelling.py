@@ -6,7 +6,7 @@ on a line of its own. Exons lie at random places, so that the splice check is no
 
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,10 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         options.megabases, options.genes, options.rounds = 0.2, 20, 1
     with tempfile.TemporaryDirectory() as folder:
         fasta, gtf = Path(folder) / "made.fa", Path(folder) / "made.gtf"
-        write_genome(fasta, int(options.megabases * 1e6))
-        n_lines = write_gtf(gtf, int(options.megabases * 1e6), options.genes, options.exons)
+        size = int(options.megabases * 1e6)
+        places = gene_places(size, options.genes, options.exons)
+        write_genome(fasta, size, places, options.exons)
+        n_lines = write_gtf(gtf, places, options.exons)
         genome = Genome.open(fasta)
         rows = measure(genome, gtf, options.rounds)
     settings = {
@@ -67,20 +69,34 @@ def measure(genome: Genome, gtf: Path, rounds: int) -> list[dict[str, Any]]:
     ]
 
 
-def write_genome(path: Path, size: int) -> None:
-    """Write one chromosome of random bases."""
-    letters = np.frombuffer(b"ACGT", dtype=np.uint8)[np.random.default_rng(SEED).integers(0, 4, size)]
-    path.write_bytes(b">chr1\n" + letters.tobytes() + b"\n")
+def gene_places(size: int, n_genes: int, n_exons: int) -> list[tuple[int, str]]:
+    """Return start and strand of genes at even distances, on either strand."""
+    starts = np.linspace(0, size - n_exons * (EXON_BP + INTRON_BP), n_genes).astype(int).tolist()
+    strands = np.random.default_rng(SEED).integers(0, 2, n_genes)
+    return [(start, "+-"[strand]) for start, strand in zip(starts, strands, strict=True)]
 
 
-def write_gtf(path: Path, size: int, n_genes: int, n_exons: int) -> int:
-    """Write genes at even distances, on either strand, and return the number of lines."""
-    rng = np.random.default_rng(SEED)
+def gene_width(n_exons: int) -> int:
+    """Return the bases from a gene's start to its end."""
+    return n_exons * EXON_BP + (n_exons - 1) * INTRON_BP
+
+
+def write_genome(path: Path, size: int, places: Sequence[tuple[int, str]], n_exons: int) -> None:
+    """Write one chromosome of random bases, with a start and a stop codon at each gene's ends."""
+    bases = np.random.default_rng(SEED).integers(0, 4, size)
+    letters = bytearray(np.frombuffer(b"ACGT", dtype=np.uint8)[bases].tobytes())
+    for start, strand in places:
+        end = start + gene_width(n_exons)
+        letters[start : start + 3], letters[end - 3 : end] = (
+            (b"ATG", b"TAA") if strand == "+" else (b"TTA", b"CAT")
+        )
+    path.write_bytes(b">chr1\n" + letters + b"\n")
+
+
+def write_gtf(path: Path, places: Sequence[tuple[int, str]], n_exons: int) -> int:
+    """Write the genes, and return the number of lines."""
     lines = []
-    for number, start in enumerate(
-        np.linspace(0, size - n_exons * (EXON_BP + INTRON_BP), n_genes).astype(int)
-    ):
-        strand = "+-"[rng.integers(2)]
+    for number, (start, strand) in enumerate(places):
         gene = f'gene_id "G{number:06}"; gene_version "1";'
         transcript = (
             f'{gene} transcript_id "T{number:06}"; gene_name "g{number}"; gene_biotype "protein_coding";'
@@ -89,7 +105,7 @@ def write_gtf(path: Path, size: int, n_genes: int, n_exons: int) -> int:
         def add(type_: str, first: int, width: int, text: str, strand: str = strand) -> None:
             lines.append(f"chr1\tmade\t{type_}\t{first + 1}\t{first + width}\t.\t{strand}\t.\t{text}")
 
-        width = n_exons * EXON_BP + (n_exons - 1) * INTRON_BP
+        width = gene_width(n_exons)
         add("gene", start, width, gene)
         add("transcript", start, width, transcript)
         for exon in range(n_exons):

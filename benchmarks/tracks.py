@@ -109,8 +109,8 @@ def measure_reading(data: TrackData, channels: int | None, batch: int, steps: in
     set_seed(training.seed)
     changes = {} if channels is None else {"hidden_size": channels}
     head = {"problem_type": "multi_label_classification", "num_labels": len(data.facts.names)}
-    model, _ = make_model(None, preset("nt", **changes, **head), training)
     part, rng = data.part("train"), np.random.default_rng(SEED)
+    model, _ = make_model(None, preset("nt", **changes, **head), part, training)
     collate = AugmentedBatches(training.augmentation, SEED)
 
     def read() -> None:
