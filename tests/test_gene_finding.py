@@ -6,13 +6,12 @@ import json
 import math
 import re
 import shutil
-import signal
 from dataclasses import replace
-from itertools import count
 
 import polars as pl
 import pytest
 import torch
+from interrupting import ctrl_c, interrupted, sigterm
 from pretraining import metrics, weights
 from rich.console import Console
 from safetensors.torch import load_file
@@ -408,28 +407,6 @@ def test_blocks_and_field_grow_the_dilations(toy, tmp_path, network, dilations):
 # How it goes on
 
 
-def interrupted(monkeypatch, at, stop, toy, output, **changes):
-    """Run up to a step, in which SIGTERM comes or Ctrl-C is typed."""
-    step, steps = GeneTrainer.training_step, count(1)
-
-    def training_step(*given):
-        if next(steps) == at:
-            stop()
-        return step(*given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(GeneTrainer, "training_step", training_step)
-        return run(toy, output, **changes)
-
-
-def sigterm():
-    signal.raise_signal(signal.SIGTERM)
-
-
-def ctrl_c():
-    raise KeyboardInterrupt
-
-
 def same_looks(run_folder, other):
     """The first training loss that is logged after a resumption is a mean over fewer steps."""
     ours, theirs = (strict_json(folder / "scores.json")["evaluations"] for folder in (run_folder, other))
@@ -445,8 +422,8 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(
     toy, finished, tmp_path, monkeypatch, stop, error, at
 ):
     output, saving = tmp_path / "run", training(save_minutes=0)
-    with pytest.raises(error):
-        interrupted(monkeypatch, at, stop, toy, output, training=saving)
+    with pytest.raises(error), interrupted(monkeypatch, GeneTrainer, at, stop):
+        run(toy, output, training=saving)
     assert any(output.glob("checkpoint-*"))
     assert not (output / "model.safetensors").exists()
     result = run(toy, output, training=saving, resume=True)
@@ -460,8 +437,8 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(
 def test_the_best_weights_of_before_come_back(toy, tmp_path, monkeypatch):
     """With a choice of the first look, what is kept is from before the checkpoint."""
     monkeypatch.setattr(Choice, "value", lambda self, evaluation: -evaluation.epoch)
-    with pytest.raises(TerminatedError):
-        interrupted(monkeypatch, 30, sigterm, toy, tmp_path / "run")
+    with pytest.raises(TerminatedError), interrupted(monkeypatch, GeneTrainer, 30, sigterm):
+        run(toy, tmp_path / "run")
     (checkpoint,) = (tmp_path / "run").glob("checkpoint-*")
     saved = torch.load(checkpoint / "choice.pt", weights_only=True)["choice"]["weights"]
     last = load_file(checkpoint / "model.safetensors")
@@ -474,8 +451,12 @@ def test_the_best_weights_of_before_come_back(toy, tmp_path, monkeypatch):
 
 def test_a_run_that_was_stopped_in_its_last_step_only_writes(toy, finished, tmp_path, monkeypatch):
     output = tmp_path / "run"
-    with pytest.raises(TerminatedError, match="at step 37 of 37, checkpoint saved"):
-        interrupted(monkeypatch, 37, sigterm, toy, output)
+    message = "at step 37 of 37, checkpoint saved"
+    with (
+        pytest.raises(TerminatedError, match=message),
+        interrupted(monkeypatch, GeneTrainer, 37, sigterm),
+    ):
+        run(toy, output)
     result = run(toy, output, resume=True)
     assert weights(output) == weights(finished[0])
     assert result.test.bases.scores == finished[1].test.bases.scores

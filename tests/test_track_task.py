@@ -4,14 +4,13 @@ import io
 import json
 import re
 import shutil
-import signal
 from dataclasses import replace
-from itertools import count
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from interrupting import ctrl_c, interrupted, sigterm
 from rich.console import Console
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tiny_task import FLAGS, NETWORK, training
@@ -323,28 +322,6 @@ def test_the_same_data_elsewhere_and_no_baseline_are_the_same_run(finished, tmp_
         finetune_tracks(replace(run, tracks=moved, resume=True), QUIET)
 
 
-def interrupted(monkeypatch, at, stop, run):
-    """Run up to a step, in which SIGTERM comes or Ctrl-C is typed."""
-    step, steps = FinetuneTrainer.training_step, count(1)
-
-    def training_step(*given):
-        if next(steps) == at:
-            stop()
-        return step(*given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(FinetuneTrainer, "training_step", training_step)
-        return finetune_tracks(run, QUIET)
-
-
-def sigterm():
-    signal.raise_signal(signal.SIGTERM)
-
-
-def ctrl_c():
-    raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize(
     ("stop", "error", "at"), [(sigterm, TerminatedError, 9), (ctrl_c, KeyboardInterrupt, 18)]
 )
@@ -359,8 +336,8 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(folder, monkeypatch, 
     whole = run_settings(folder, training=drawn, network=network, save_minutes=0, baseline=False)
     finetune_tracks(whole, QUIET)
     cut = replace(whole, output=folder / "cut")
-    with pytest.raises(error):
-        interrupted(monkeypatch, at, stop, cut)
+    with pytest.raises(error), interrupted(monkeypatch, FinetuneTrainer, at, stop):
+        finetune_tracks(cut, QUIET)
     assert any(cut.output.glob("checkpoint-*"))
     assert not (cut.output / "model.safetensors").exists()
     finetune_tracks(replace(cut, resume=True), QUIET)

@@ -243,10 +243,10 @@ def _dilations(
     dilations: Sequence[int] | None,
 ) -> tuple[tuple[int, ...], str]:
     """Return one dilation a block, and where they come from."""
-    origin = "as given"
+    origin, is_given = "as given", any(one is not None for one in (dilations, base, stacks))
     if dilations is not None and not (base is None and stacks is None):
         raise InputError("give either dilations, or dilation_base and stacks")
-    if dilations is None and base is None and stacks is None:
+    if not is_given:
         origin = "settings in the checkpoint"
         settings = _find_settings(checkpoint.get("hyper_parameters"))
         dilations, base, stacks = (settings.get(k) for k in ("dilations", "dilation", "num_cnn_stacks"))
@@ -262,7 +262,7 @@ def _dilations(
         origin += f" (d={base}, stacks={stacks})"
     if not isinstance(dilations, Sequence) or len(dilations) != blocks:
         raise InputError(f"dilations {dilations} for {blocks} blocks; give one for each block")
-    if origin == "as given" or origin.startswith("as given "):
+    if is_given:
         _check_own(blocks, checkpoint, dilations)
     return tuple(dilations), origin
 

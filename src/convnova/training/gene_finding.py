@@ -34,7 +34,7 @@ from convnova.training.gene_trainer import GeneTrainer
 from convnova.training.label_weights import base_logits, begin_at
 from convnova.training.memory import check_memory
 from convnova.training.metrics import METRICS_NAME
-from convnova.training.record import file_checksum, keep_record, run_record
+from convnova.training.record import file_checksum, keep_record, model_facts, run_record
 from convnova.training.run_folder import is_finished, is_main_process, open_run
 from convnova.training.start import check_model, start
 from convnova.training.weights import WeightsReport, load_pretrained
@@ -197,8 +197,7 @@ def _train(
         facts: dict[str, Any] = dict(checksums)
         facts |= {split: [str(region) for region in part.regions[:100]] for split, part in task.parts.items()}
         facts |= {"notes": task.notes, "bases": dict(zip(labels, counts.tolist(), strict=True))}
-        network = {"parameters": model.num_parameters(), "receptive_field": config.receptive_field}
-        network |= {"dilations": config.dilations, "weights": None if weights is None else weights._asdict()}
+        network = model_facts(model, weights) | {"dilations": config.dilations}
         resolved = {"precision": resolve_precision(training.precision), "context_bp": data.context}
         keep_record(settings.output, run_record(settings, facts, network, resolved), checkpoint)
     train_to_end(trainer, progress, clock, checkpoint)

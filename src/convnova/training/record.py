@@ -31,6 +31,12 @@ def run_record(
     return made | {"sessions": [session()]}
 
 
+def model_facts(model: Any, weights: Any) -> dict[str, Any]:
+    """Return what a record holds of a model, and of the weights that it began with, a `WeightsReport`."""
+    facts = {"parameters": model.num_parameters(), "receptive_field": model.config.receptive_field}
+    return facts | {"weights": None if weights is None else weights._asdict()}
+
+
 def keep_record(output: Path, record: dict[str, Any], checkpoint: str | None) -> None:
     """Write the record of a new run; to that of a run that goes on, add the session and where it begins."""
     path = output / RECORD_NAME

@@ -30,7 +30,7 @@ from convnova.training.choice import Evaluation
 from convnova.training.finetune import Finetuned
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.learn import Measured, Task
-from convnova.training.record import RECORD_NAME, SCORES_NAME, run_record
+from convnova.training.record import RECORD_NAME, SCORES_NAME, model_facts, run_record
 from convnova.training.search import SEARCH_NAMES
 from convnova.training.task_figures import LEARNING_NAME, TEST_NAME, write_task_figures
 from convnova.training.task_settings import FinetuneTaskSettings
@@ -111,18 +111,14 @@ def write_output(
         frame = prediction_table(task.tables["test"], task.scheme, test.predictions, truth)
         write_table(frame, output / PREDICTIONS_NAME)
     scores["evaluations"] = curve
-    facts = {
-        "parameters": made.model.num_parameters(),
-        "receptive_field": made.model.config.receptive_field,
-        "weights": None if made.weights is None else made.weights._asdict(),
-    }
     data = {
         split: {"source": task.tables[split].source, "checksum": checksum(part)}
         for split in SPLITS
         if (part := getattr(task, split)) is not None
     }
     quality = {"notes": list(task.notes), "quality": task.report.as_dict()}
-    record = run_record(settings, data | quality, facts) | {"training_seconds": made.seconds}
+    record = run_record(settings, data | quality, model_facts(made.model, made.weights))
+    record["training_seconds"] = made.seconds
     write_json(output / RECORD_NAME, record)
     write_json(output / SCORES_NAME, scores)
     write_task_figures(output, made, task.scheme, truth, None if test is None else test.predictions)

@@ -22,7 +22,7 @@ from convnova.training.arguments import quiet_libraries, resolve_precision
 from convnova.training.checkpoints import remove_incomplete, sole_writer
 from convnova.training.finetune import Checkpoints, Finetuned
 from convnova.training.learn import learn, starting_point
-from convnova.training.record import file_checksum, keep_record, run_record
+from convnova.training.record import file_checksum, keep_record, model_facts, run_record
 from convnova.training.run_folder import is_finished, is_main_process, open_run
 from convnova.training.start import check_model, field_of
 from convnova.training.task_output import effort, protocol
@@ -68,9 +68,7 @@ def finetune_tracks(settings: TrackTaskSettings, console: Console | None = None)
     def record(model: SequenceClassifier, weights: WeightsReport | None) -> None:
         facts = task.data.facts
         data = checksums | {"rows": facts.rows, "notes": facts.notes}
-        network = {"parameters": model.num_parameters(), "receptive_field": model.config.receptive_field}
-        network |= {"weights": None if weights is None else weights._asdict()}
-        keep_record(settings.output, run_record(settings, data, network), checkpoint)
+        keep_record(settings.output, run_record(settings, data, model_facts(model, weights)), checkpoint)
 
     with sole_writer(settings.output) if is_main_process() else nullcontext():
         if is_main_process():
