@@ -217,6 +217,12 @@ def test_a_test_annotation_on_the_genome_of_training_is_refused(toy):
         load(toy, test_annotation=write_gff3(toy / "more.gff3", GENES[:3]))
 
 
+def test_a_copy_of_the_genome_of_training_is_refused_in_small_letters_too(toy):
+    copy = write_fasta(toy / "copy.fa", {name: text.lower() for name, text in LETTERS.items()})
+    with pytest.raises(InputError, match="its genes lie on the genome that is trained on"):
+        load(toy, test_annotation=write_gff3(toy / "more.gff3", GENES[:3]), test_genome=copy)
+
+
 # GenBank
 
 

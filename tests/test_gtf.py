@@ -56,6 +56,69 @@ SPLICED = [
 ]
 
 
+def gencode(type_, start, end, transcript="", strand="+", phase=".", kind="protein_coding", gene="7"):
+    """Return a line with the attributes, and in the order, that GENCODE writes."""
+    attributes = f'gene_id "ENSG0000000000{gene}.5"; '
+    if transcript:
+        attributes += f'transcript_id "ENST0000000000{transcript}"; '
+    attributes += f'gene_type "{kind}"; gene_name "GENE{gene}"; '
+    if transcript:
+        attributes += f'transcript_type "{kind}"; transcript_name "GENE{gene}-20{transcript[0]}"; '
+    if type_ not in ("gene", "transcript"):
+        attributes += 'exon_number 1; exon_id "ENSE00000000001.1"; '
+    attributes += 'level 2; tag "basic"; tag "CCDS"; havana_gene "OTTHUMG00000000001.2";'
+    return f"chrI\tHAVANA\t{type_}\t{start}\t{end}\t.\t{strand}\t{phase}\t{attributes}"
+
+
+def test_gencode(tmp_path, genome):
+    """Comments, versions, UTRs, a selenocysteine, a stop codon over a splice site, a lncRNA, strand -."""
+    on_plus = dict(transcript="1.2")
+    path = write(
+        tmp_path,
+        "##description: evidence-based annotation of the human genome (GRCh38), version 44 (Ensembl 110)",
+        "##provider: GENCODE",
+        "##format: gtf",
+        gencode("gene", 1, 90),
+        gencode("transcript", 1, 90, **on_plus),
+        gencode("exon", 1, 30, **on_plus),
+        gencode("CDS", 11, 30, **on_plus, phase=0),
+        gencode("start_codon", 11, 13, **on_plus, phase=0),
+        gencode("exon", 41, 60, **on_plus),
+        gencode("CDS", 41, 58, **on_plus, phase=1),
+        gencode("stop_codon", 59, 60, **on_plus, phase=0),
+        gencode("exon", 71, 90, **on_plus),
+        gencode("stop_codon", 71, 71, **on_plus, phase=1),
+        gencode("Selenocysteine", 44, 46, **on_plus),
+        gencode("UTR", 1, 10, **on_plus),
+        gencode("UTR", 72, 90, **on_plus),
+        gencode("transcript", 21, 60, transcript="2.1", kind="retained_intron"),
+        gencode("exon", 21, 60, transcript="2.1", kind="retained_intron"),
+        gencode("gene", 101, 160, gene="8", strand="-"),
+        gencode("transcript", 101, 160, transcript="3.1", gene="8", strand="-"),
+        gencode("exon", 141, 160, transcript="3.1", gene="8", strand="-"),
+        gencode("CDS", 141, 155, transcript="3.1", gene="8", strand="-", phase=0),
+        gencode("exon", 101, 120, transcript="3.1", gene="8", strand="-"),
+        gencode("CDS", 112, 120, transcript="3.1", gene="8", strand="-", phase=0),
+        gencode("stop_codon", 109, 111, transcript="3.1", gene="8", strand="-", phase=0),
+        gencode("gene", 171, 190, gene="9", kind="lncRNA"),
+        gencode("transcript", 171, 190, transcript="4.1", gene="9", kind="lncRNA"),
+        gencode("exon", 171, 190, transcript="4.1", gene="9", kind="lncRNA"),
+    )
+    first, second, third = read_annotation(path, genome)
+    assert [(gene.id, gene.name) for gene in (first, second, third)] == [
+        (f"ENSG0000000000{number}.5", f"GENE{number}") for number in (7, 8, 9)
+    ]
+    coding, retained = first.transcripts
+    assert coding.id == "ENST00000000001.2"
+    assert spans(coding.exons) == [(0, 30), (40, 60), (70, 90)]
+    assert spans(coding.coding_exons) == [(10, 30), (40, 60), (70, 71)]
+    assert (spans(retained.exons), spans(retained.coding_exons)) == ([(20, 60)], [])
+    assert spans(second.transcripts[0].exons) == [(100, 120), (140, 160)]
+    assert spans(second.transcripts[0].coding_exons) == [(108, 120), (140, 155)]
+    assert second.interval.strand == "-"
+    assert spans(third.transcripts[0].coding_exons) == []
+
+
 def test_a_transcript_on_two_chromosomes_is_two_and_the_genes_need_no_line(tmp_path):
     copies = [line("CDS", 1, 30, chromosome=name) for name in ("chrX", "chrY")]
     genes = read_gtf(write(tmp_path, *copies))
