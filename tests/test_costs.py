@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from convnova.benchmark import costs
+from convnova.benchmark.compare import SYSTEMS
 from convnova.benchmark.costs import Cost, growth, measure_cost, measure_one, size_of
 
 
@@ -74,6 +75,14 @@ def test_multiply_adds_are_counted_and_parameters_are_those_in_use():
     size = size_of("preset:nt-0.5m")
     assert size.parameters == 426_562
     assert size.multiply_adds_per_bp == pytest.approx(423_552, rel=1e-3)
+
+
+@pytest.mark.parametrize("preset", sorted({sizes["0.5m"] for sizes in SYSTEMS.values()}))
+def test_every_system_has_a_size(preset):
+    """Also those that read no sequence of the length that sizes are counted at."""
+    size = size_of(f"preset:{preset}")
+    assert size.parameters > 0
+    assert size.multiply_adds_per_bp > 0
 
 
 def test_growth_is_the_exponent_over_the_longer_half():

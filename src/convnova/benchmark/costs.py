@@ -37,7 +37,7 @@ Kind = Literal["training", "inference"]
 KINDS: tuple[Kind, ...] = ("training", "inference")
 BASES = 2**15
 """Of a batch, where sequences are not longer than that."""
-_WARMUP_BP = 256
+_WARMUP_BP, _SIZE_BP = 256, 1024
 _USABLE_SHARE = 0.8
 
 
@@ -62,7 +62,8 @@ class Size(NamedTuple):
 
     parameters: int
     multiply_adds_per_bp: float
-    """Of matrix products and convolutions in a pass of inference over 1 kb, as PyTorch counts them."""
+    """Of matrix products and convolutions in a pass of inference over 1 kb, or the longest sequence that the
+    model reads, as PyTorch counts them."""
 
 
 def measure_cost(name: str, source: str, kind: Kind, length: int, seconds: float, threads: int) -> Cost:
@@ -111,8 +112,8 @@ def measure_one(source: str, kind: Kind, length: int, batch: int) -> dict[str, A
 
 def size_of(source: str) -> Size:
     """Return number of weights and multiply-adds of a model."""
-    length = 1024
-    model = made(source, length)
+    model = made(source, _SIZE_BP)
+    length = min(_SIZE_BP, getattr(model.config, "max_length_bp", None) or _SIZE_BP)
     with FlopCounterMode(display=False) as counter:
         _pass(model, "inference")(1, length)
     return Size(parameters_in_use(model), counter.get_total_flops() / 2 / length)
