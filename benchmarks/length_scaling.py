@@ -1,9 +1,8 @@
 """Peak memory and time of ConvNova against the length of its input, each length in a process of its own.
 
 A pass over one sequence: inference to logits, a training step, and a training step with gradient
-checkpointing. Memory is the highest resident size of the process less what it was after a pass over a short
-sequence. Both should grow linearly: the exponent is the slope of log(cost) against log(length) over the
-longer half of the lengths.
+checkpointing. Memory is what the pass holds at its peak. Both should grow linearly: the exponent is the slope
+of log(cost) against log(length) over the longer half of the lengths.
 """
 
 import json
@@ -19,7 +18,8 @@ import torch
 from measure import arguments, report, save, seconds
 from model_speed import inference_pass, random_batch, training_step
 
-from convnova.benchmark.costs import exponent, peak_bytes
+from convnova.benchmark.costs import exponent
+from convnova.benchmark.peak_memory import added_bytes
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 
@@ -93,11 +93,8 @@ def measure_one(task: str, length: int, channels: int) -> dict[str, float]:
     make = inference_pass if task == "inference" else training_step
     make(model, *random_batch(1, WARMUP_BP), is_bf16=False)()
     run = make(model, *random_batch(1, length), is_bf16=False)
-    before = peak_bytes()
-    times = [seconds(run)]
-    added = peak_bytes() - before
-    times += [seconds(run) for _ in range(4 if length <= 65536 else 1)]
-    return {"seconds": statistics.median(times), "peak_bytes": added}
+    times = [seconds(run) for _ in range(5 if length <= 65536 else 2)]
+    return {"seconds": statistics.median(times), "peak_bytes": added_bytes(run)}
 
 
 def available_bytes() -> float:

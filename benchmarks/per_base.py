@@ -1,12 +1,11 @@
 """What a gene finder costs: receptive field and blocks, and memory of training against the window's length.
 
 Each row is a training step on windows of scored bases with all the context that the network sees, as
-`convnova finetune --task gene-finding` takes it, in two processes of its own: one for the time and for the
-memory that the system sees, and one in which freed memory goes back at once, for what the step really holds.
+`convnova finetune --task gene-finding` takes it, in a process of its own: its time, the memory that the
+system sees, and what the step really holds.
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -16,7 +15,8 @@ import torch
 from length_scaling import MB
 from measure import arguments, report, save, seconds
 
-from convnova.benchmark.costs import exponent, peak_bytes
+from convnova.benchmark.costs import exponent
+from convnova.benchmark.peak_memory import added_bytes, peak_bytes
 from convnova.data.base_labels import LABEL_SETS
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
 from convnova.model.presets import growing_dilations, preset
@@ -84,17 +84,10 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
 
 
 def run_alone(case: Case) -> dict[str, float]:
-    """Return the cost of a case, measured in two processes."""
+    """Return the cost of a case, measured in a process of its own."""
     command = [sys.executable, __file__, "--one", json.dumps(case)]
-
-    def measured(**environment: str) -> dict[str, float]:
-        variables = os.environ | environment
-        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=variables)
-        return json.loads(answer.stdout.splitlines()[-1])
-
-    # The C library keeps freed blocks of up to 32 MB for itself, in pieces that the next tensor may not fit.
-    held = measured(MALLOC_MMAP_THRESHOLD_="1048576")["added_bytes"]
-    return measured() | {"held_bytes": held}
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(answer.stdout.splitlines()[-1])
 
 
 def measure_one(case: Case) -> dict[str, float]:
@@ -118,12 +111,13 @@ def measure_one(case: Case) -> dict[str, float]:
         optimizer.zero_grad()
 
     step(256)
-    before = peak_bytes()
     times = [seconds(lambda: step(length)) for _ in range(4)]
     median = statistics.median(times[1:])
     scored = case.batch * case.window_bp
     cost = {"parameters": model.num_parameters(), "seconds": median, "bp_per_second": scored / median}
-    return cost | {"peak_bytes": peak_bytes(), "added_bytes": peak_bytes() - before}
+    # The C library keeps freed blocks for itself, in pieces that the next tensor may not fit: what the system
+    # sees is more than what the step holds.
+    return cost | {"peak_bytes": peak_bytes(), "held_bytes": added_bytes(lambda: step(length))}
 
 
 def _shown(row: dict[str, Any]) -> list[str]:

@@ -223,8 +223,9 @@ def _report(settings: CompareSettings, found: Comparison) -> str:
     lines += [*markdown_table(header, rows), ""]
     lines += [
         "Parameters are those in use. Multiply-adds are of matrix products and convolutions over 1 kb, or "
-        "the longest sequence that a model reads, as PyTorch counts them: scans and Fourier transforms are in none. MB is what a step adds at its peak, "
-        f"over {BASES:,} bases. A regression on k-mers is solved at once: it has no step of training.",
+        "the longest sequence that a model reads, as PyTorch counts them: scans and Fourier transforms are "
+        f"in none. MB is what a pass over {BASES:,} bases, or one sequence that is longer, holds at its peak "
+        "without the weights. A regression on k-mers is solved at once: it has no step of training.",
         "",
         *_about_rates(settings),
         "## Growth with length",

@@ -1,8 +1,8 @@
 """What models cost at several lengths: time, memory and multiply-adds, each measured in a process of its own.
 
-A step of training and a pass of inference over about as many bases at every length. Memory is the highest
-resident size of the process less what it was after a pass over short sequences. What needs more than the
-memory that is free, or longer than the time given, is reported as such.
+A step of training and a pass of inference over about as many bases at every length. Memory is what a pass
+holds at its peak beside the weights and the state of the optimiser. What needs more than the memory that is
+free, or longer than the time given, is reported as such.
 
 L length in bp.
 """
@@ -27,6 +27,7 @@ from convnova.baselines.byte_pairs import train_byte_pairs
 from convnova.baselines.dnabert2 import DNABERT2Config
 from convnova.baselines.heads import parameters_in_use
 from convnova.baselines.supervised import SupervisedConfig
+from convnova.benchmark.peak_memory import added_bytes
 from convnova.errors import InputError
 from convnova.sequence import decode
 from convnova.training.arguments import resolve_precision
@@ -52,7 +53,7 @@ class Cost(NamedTuple):
     bp_per_second: float
     """NaN where it was not possible."""
     bytes: float
-    """That the pass adds at its peak."""
+    """That the pass holds at its peak, without weights."""
     failure: str
     """Why it was not possible; empty where it was."""
 
@@ -97,17 +98,16 @@ def measure_one(source: str, kind: Kind, length: int, batch: int) -> dict[str, A
         model = made(source, length)
         run = _pass(model, kind)
         run(1, min(_WARMUP_BP, length))
-        before = peak_bytes()
-        times = [_seconds(run, batch, length)]
-        added = peak_bytes() - before
-        times += [_seconds(run, batch, length) for _ in range(3 if times[0] < 5 else 1)]
+        first = _seconds(run, batch, length)
+        times = [_seconds(run, batch, length) for _ in range(3 if first < 5 else 1)]
+        added = added_bytes(lambda: run(batch, length))
     except InputError as error:
         return {"failure": f"reads no more ({error})"}
     except RuntimeError as error:
         if "alloc" not in str(error) and "memory" not in str(error):
             raise
         return {"failure": "out of memory"}
-    return {"bp_per_second": batch * length / statistics.median(times[1:]), "bytes": added}
+    return {"bp_per_second": batch * length / statistics.median(times), "bytes": added}
 
 
 def size_of(source: str) -> Size:
@@ -157,12 +157,6 @@ def _seconds(run: Callable[[int, int], None], batch: int, length: int) -> float:
     began = time.perf_counter()
     run(batch, length)
     return time.perf_counter() - began
-
-
-def peak_bytes() -> int:
-    """Return the highest resident size of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def growth(costs: Sequence[Cost], what: Literal["seconds", "bytes"]) -> float:
