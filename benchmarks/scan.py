@@ -1,7 +1,7 @@
 """Training speed of Caduceus, whose scan runs here without CUDA, against ConvNova with as many weights.
 
 Both see the same sequences; they run in turns, A B A B, in one process. A pass is forward and backward.
-Ratios are formed within a round.
+Ratios are formed within a round. A profile of Caduceus' pass says where its time goes.
 """
 
 import statistics
@@ -14,6 +14,14 @@ from torch import Tensor, nn
 
 from convnova.baselines.architectures import any_preset, sequence_classifier
 from convnova.baselines.heads import parameters_in_use
+
+PARTS = {
+    "scan, forward": ("_SelectiveScan",),
+    "scan, backward": ("_SelectiveScanBackward",),
+    "matrix products": ("aten::linear", "aten::addmm", "AddmmBackward0", "MmBackward0"),
+    "convolutions": ("aten::conv1d", "ConvolutionBackward0"),
+}
+"""Names of the profiler for what a pass spends its time on."""
 
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
@@ -55,7 +63,10 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         for row in rows
     ]
     report("training with Caduceus' scan", settings, list(rows[0]), shown)
-    result = {"settings": settings, "rows": rows}
+    where = profile(training_pass(caduceus, ids, labels, is_bf16=False))
+    shares = [[name, f"{share:.0%}"] for name, share in where.items()]
+    report("where Caduceus' time goes, fp32", settings, ["part", "share of the pass"], shares)
+    result = {"settings": settings, "rows": rows, "profile": where}
     if options.save:
         save("scan", result)
     return result
@@ -87,6 +98,19 @@ def training_pass(model: nn.Module, ids: Tensor, labels: Tensor, is_bf16: bool) 
         model.zero_grad()
 
     return run
+
+
+def profile(run: Callable[[], None]) -> dict[str, float]:
+    """Return the share of a pass that its parts take, each with what it calls."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        run()
+    events = {event.key: event for event in profiler.key_averages()}
+    whole = sum(event.self_cpu_time_total for event in events.values())
+    shares = {
+        part: sum(events[key].cpu_time_total for key in keys if key in events) / whole
+        for part, keys in PARTS.items()
+    }
+    return shares | {"all else": 1 - sum(shares.values())}
 
 
 if __name__ == "__main__":

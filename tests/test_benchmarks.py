@@ -145,7 +145,11 @@ def test_finetune_speed_compares_the_same_network(capsys):
 
 
 def test_scan_compares_models_of_the_same_size(capsys, one_thread):
-    rows = scan.main(["--quick", *one_thread])["rows"]
+    result = scan.main(["--quick", *one_thread])
+    rows, where = result["rows"], result["profile"]
+    assert sum(where.values()) == pytest.approx(1)
+    assert where["scan, forward"] > 0 < where["scan, backward"]
+    assert all(share >= 0 for share in where.values())
     assert [row["model"] for row in rows][:2] == ["ConvNova, fp32", "Caduceus-Ph, fp32"]
     assert rows[0]["of ConvNova"] == 1
     assert "channels 16, length 64" in capsys.readouterr().out

@@ -53,6 +53,7 @@ def test_costs_are_measured_once_and_end_where_a_model_does(measured, tmp_path):
     assert "8,192 bp" in text
     report = (tmp_path / "compare.md").read_text()
     assert "| convnova | 2.00 | 1.00 | 2.00 | 1.00 |" in report
+    assert "| cnn | 1.0, 1.0 | - | 1.0, 1.0 | 1.0, 1.0 |" in report
     for name in ("time", "memory"):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     count = len(measured)

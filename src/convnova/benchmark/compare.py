@@ -8,24 +8,20 @@ OUTPUT/time.png, memory.png
 
 import csv
 import importlib.util
-import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from rich.console import Console
 
 from convnova.benchmark.compare_figure import growth_figure
-from convnova.benchmark.compare_quality import KMERS, Quality, train_all
+from convnova.benchmark.compare_quality import KMERS, train_all
 from convnova.benchmark.compare_settings import CompareSettings
-from convnova.benchmark.costs import BASES, KINDS, Cost, Kind, Size, growth, measure_cost, size_of
-from convnova.benchmark.formats import markdown_table
+from convnova.benchmark.compare_table import Comparison, report, table_of
+from convnova.benchmark.costs import KINDS, Cost, Kind, measure_cost, size_of
 from convnova.benchmark.suite import models_of
 from convnova.console import log_console, plain_table, say
 from convnova.errors import InputError, nearest
 from convnova.training.arguments import quiet_libraries
-from convnova.training.record import processor
 from convnova.writing import make_folder, whole_file, write_text
 
 SYSTEMS = {
@@ -41,17 +37,6 @@ SYSTEMS = {
 }
 """Preset of each system by size."""
 COSTS_NAME, TABLE_NAME = "costs.csv", "compare.md"
-SHOWN_BP = 1024
-"""Length at which the table shows speed and memory."""
-
-
-class Comparison(NamedTuple):
-    """What was measured."""
-
-    sizes: dict[str, Size]
-    costs: list[Cost]
-    quality: dict[str, Quality]
-    """By model; empty without a suite."""
 
 
 def compare(settings: CompareSettings, console: Console | None = None) -> Comparison:
@@ -70,7 +55,7 @@ def compare(settings: CompareSettings, console: Console | None = None) -> Compar
     found = Comparison(sizes, costs, quality)
     header, rows = table_of(found)
     console.print(plain_table(header, rows))
-    write_text(settings.output / TABLE_NAME, _report(settings, found))
+    write_text(settings.output / TABLE_NAME, report(settings, found))
     if importlib.util.find_spec("matplotlib") is not None:
         for kind in ("time", "memory"):
             with whole_file(settings.output / f"{kind}.png") as staging:
@@ -144,110 +129,3 @@ def _append(path: Path, cost: Cost) -> None:
         if not file.tell():
             writer.writerow(Cost._fields)
         writer.writerow(cost)
-
-
-def table_of(found: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of the table; speeds are beside those of the first model."""
-    first = next(iter(found.sizes))
-    is_chosen = any(one.learning_rate for one in found.quality.values())
-    header = ["model", *(["mean score"] if found.quality else []), *(["learning rate"] if is_chosen else [])]
-    header += ["parameters", "multiply-adds a bp"]
-    header += [f"training, {SHOWN_BP:,} bp: bp/s", "of the first", "inference: bp/s", "of the first"]
-    header += ["training: MB", "longest, training", "longest, inference"]
-    rows = []
-    for name, size in found.sizes.items():
-        row = [name]
-        if found.quality:
-            quality = found.quality[name]
-            spread = "" if math.isnan(quality.sd) else f" ± {100 * quality.sd:.1f}"
-            row.append(f"{100 * quality.mean:.1f}{spread}")
-            row += [f"{quality.learning_rate:g}" if quality.learning_rate else "-"] if is_chosen else []
-        row += [f"{size.parameters:,}", f"{size.multiply_adds_per_bp:,.0f}"]
-        for kind in KINDS:
-            ours, theirs = (_at(found.costs, one, kind, SHOWN_BP) for one in (first, name))
-            row += [_shown(theirs, "bp_per_second"), _ratio(theirs, ours)]
-        row.append(_shown(_at(found.costs, name, "training", SHOWN_BP), "bytes"))
-        row += [_longest(found.costs, name, kind) for kind in KINDS]
-        rows.append(row)
-    return header, rows
-
-
-def _at(costs: Sequence[Cost], name: str, kind: Kind, length: int) -> Cost | None:
-    return next((c for c in costs if (c.model, c.kind, c.length_bp) == (name, kind, length)), None)
-
-
-def _shown(cost: Cost | None, what: str) -> str:
-    if cost is None or cost.failure:
-        return "-"
-    return f"{cost.bp_per_second:,.0f}" if what == "bp_per_second" else f"{cost.bytes / 2**20:,.0f}"
-
-
-def _ratio(theirs: Cost | None, ours: Cost | None) -> str:
-    if theirs is None or ours is None or theirs.failure or ours.failure:
-        return "-"
-    return f"{theirs.bp_per_second / ours.bp_per_second:.2f}"
-
-
-def _longest(costs: Sequence[Cost], name: str, kind: Kind) -> str:
-    """Return the longest length that was possible, and what ended it; a dash where none was tried."""
-    own = [cost for cost in costs if (cost.model, cost.kind) == (name, kind)]
-    possible = [cost.length_bp for cost in own if not cost.failure]
-    ended = next((f", then {cost.failure.partition(' (')[0]}" for cost in own if cost.failure), "")
-    return f"{max(possible):,} bp{ended}" if possible else ended.removeprefix(", then ") or "-"
-
-
-def _about_rates(settings: CompareSettings) -> list[str]:
-    if not settings.learning_rates:
-        return []
-    tried = ", ".join(f"{rate:g}" for rate in settings.learning_rates)
-    return [f"Each learning rate is the best of {tried} on validation: first seed, mean over tasks.", ""]
-
-
-def _power(exponent: float) -> str:
-    return "-" if math.isnan(exponent) else f"{exponent:.2f}"
-
-
-def _report(settings: CompareSettings, found: Comparison) -> str:
-    header, rows = table_of(found)
-    threads = settings.threads or torch.get_num_threads()
-    growths = [
-        [name]
-        + [
-            _power(growth([c for c in found.costs if (c.model, c.kind) == (name, kind)], what))
-            for kind in KINDS
-            for what in ("seconds", "bytes")
-        ]
-        for name in found.sizes
-    ]
-    lines = ["# Systems compared", "", f"{processor()}, {threads} threads, torch {torch.__version__}.", ""]
-    lines += [*markdown_table(header, rows), ""]
-    lines += [
-        "Parameters are those in use. Multiply-adds are of matrix products and convolutions over 1 kb, or "
-        "the longest sequence that a model reads, as PyTorch counts them: scans and Fourier transforms are "
-        f"in none. MB is what a pass over {BASES:,} bases, or one sequence that is longer, holds at its peak "
-        "without the weights. A regression on k-mers is solved at once: it has no step of training.",
-        "",
-        *_about_rates(settings),
-        "## Growth with length",
-        "",
-        "Time and memory of a sequence grow as its length to this power, over the longer half of lengths:",
-        "",
-    ]
-    growth_header = ["model", *(f"{kind}, {what}" for kind in KINDS for what in ("time", "memory"))]
-    lines += [*markdown_table(growth_header, growths), "", "## Each measurement", ""]
-    lines += markdown_table(
-        ["model", "pass", "bp", "batch", "bp/s", "MB", ""],
-        [
-            [
-                cost.model,
-                cost.kind,
-                f"{cost.length_bp:,}",
-                str(cost.batch),
-                _shown(cost, "bp_per_second"),
-                _shown(cost, "bytes"),
-                cost.failure,
-            ]
-            for cost in found.costs
-        ],
-    )
-    return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from typing import Literal
 from convnova.errors import InputError
 from convnova.training.finetune_settings import FinetuneSettings
 
-LENGTHS_BP = (256, 512, 1024, 4096, 8192, 32_768, 65_536)
+LENGTHS_BP = (256, 512, 1024, 4096, 8192, 32_768, 65_536, 262_144, 1_048_576)
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,10 @@ def measure_one(source: str, kind: Kind, length: int, batch: int) -> dict[str, A
         model = made(source, length)
         run = _pass(model, kind)
         run(1, min(_WARMUP_BP, length))
-        first = _seconds(run, batch, length)
-        times = [_seconds(run, batch, length) for _ in range(3 if first < 5 else 1)]
-        added = added_bytes(lambda: run(batch, length))
+        times: list[float] = []
+        added = added_bytes(lambda: times.append(_seconds(run, batch, length)))
+        if times[0] < 5:
+            times = [_seconds(run, batch, length) for _ in range(3)]
     except InputError as error:
         return {"failure": f"reads no more ({error})"}
     except RuntimeError as error:
