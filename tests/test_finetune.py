@@ -93,7 +93,12 @@ def test_the_model_returned_and_saved_is_the_best_one(trained):
     assert {path.name for path in output.iterdir()} == {
         *("config.json", "model.safetensors"),
         *("tokenizer.json", "tokenizer_config.json"),
-        *("configuration_convnova.py", "modeling_convnova.py", "tokenization_convnova.py"),
+        *(
+            "configuration_convnova.py",
+            "layers_convnova.py",
+            "modeling_convnova.py",
+            "tokenization_convnova.py",
+        ),
     }
 
 

@@ -33,7 +33,7 @@ FILES = {
     *(".lock", "run.json", "scores.json", "task.json", "test_predictions.csv", "trained_sequences.npy"),
     *("test.png", "learning_curve.png"),
     *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
-    *("configuration_convnova.py", "modeling_convnova.py", "tokenization_convnova.py"),
+    *("configuration_convnova.py", "layers_convnova.py", "modeling_convnova.py", "tokenization_convnova.py"),
 }
 
 

@@ -129,7 +129,12 @@ def test_run_folder(finished):
     names = {path.name for path in output.iterdir()}
     assert names - FIGURES == {
         *("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"),
-        *("configuration_convnova.py", "modeling_convnova.py", "tokenization_convnova.py"),
+        *(
+            "configuration_convnova.py",
+            "layers_convnova.py",
+            "modeling_convnova.py",
+            "tokenization_convnova.py",
+        ),
         *("run.json", "metrics.csv", "scores.json", "task.json", ".lock"),
         *("test_labels.csv", "test_genes.gff3"),
     }
@@ -402,6 +407,12 @@ def test_blocks_and_field_grow_the_dilations(toy, tmp_path, network, dilations):
     assert pretrained is None
     assert config.dilations == dilations
     assert ConvNovaForTokenClassification(config).classifier.out_features == 2
+
+
+def test_a_network_that_downsamples_is_refused(toy, tmp_path):
+    network = GeneNetworkSettings(dilations=[1, 1, 1], downsampling=[1, 2, 1])
+    with pytest.raises(InputError, match="downsampling counts its cells from the begin of a sequence"):
+        starting_point(settings(toy, tmp_path, network=network), ("a", "b"))
 
 
 # How it goes on

@@ -11,7 +11,7 @@ from convnova.model import (
     ConvNovaForMaskedLM,
     ConvNovaForSequenceClassification,
     ConvNovaModel,
-    modeling_convnova,
+    layers_convnova,
     paper_dilations,
     preset,
     released_dilations,
@@ -249,10 +249,10 @@ def test_the_alphabet_is_that_of_the_package():
 @pytest.mark.parametrize("length", [63, 64, 65, 200])
 def test_a_long_sequence_convolved_in_pieces_matches_one_pass(monkeypatch, length):
     torch.manual_seed(0)
-    convolution = modeling_convnova.SameConv(3, 4, kernel_size=5, dilation=7)
+    convolution = layers_convnova.SameConv(3, 4, kernel_size=5, dilation=7)
     outputs, gradients = [], []
     for longest in (10**9, 64):
-        monkeypatch.setattr(modeling_convnova, "LONGEST_CONVOLUTION_BP", longest)
+        monkeypatch.setattr(layers_convnova, "LONGEST_CONVOLUTION_BP", longest)
         x = torch.randn(2, length, 3, generator=torch.Generator().manual_seed(1), requires_grad=True)
         out = convolution(x)
         outputs.append(out)
@@ -267,7 +267,7 @@ def test_a_long_sequence_convolved_in_pieces_matches_one_pass(monkeypatch, lengt
 def test_dropout_drops_its_share_and_keeps_the_mean(rate, expected):
     torch.manual_seed(0)
     x = torch.ones(512, 1023, requires_grad=True)
-    y = modeling_convnova.Dropout(rate)(x)
+    y = layers_convnova.Dropout(rate)(x)
     share = (y == 0).float().mean().item()
     deviation = (expected * (1 - expected) / x.numel()) ** 0.5
     assert abs(share - expected) <= 5 * deviation
@@ -278,5 +278,5 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate, expected):
 
 def test_dropout_does_nothing_at_rate_0_or_in_evaluation():
     x = torch.randn(4, 5)
-    assert torch.equal(modeling_convnova.Dropout(0.0)(x), x)
-    assert torch.equal(modeling_convnova.Dropout(0.5).eval()(x), x)
+    assert torch.equal(layers_convnova.Dropout(0.0)(x), x)
+    assert torch.equal(layers_convnova.Dropout(0.5).eval()(x), x)

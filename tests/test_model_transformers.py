@@ -27,7 +27,7 @@ from convnova.model import (
 )
 
 IDS = torch.tensor([[0, 1, 2, 3, 4, 0, 3]])
-CODE = {"configuration_convnova.py", "modeling_convnova.py", "tokenization_convnova.py"}
+CODE = {"configuration_convnova.py", "layers_convnova.py", "modeling_convnova.py", "tokenization_convnova.py"}
 
 
 def toy(model_class, **settings):

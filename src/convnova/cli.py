@@ -14,6 +14,9 @@ from typing import Any, NamedTuple, NoReturn
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
+from convnova.analysis.ablation_settings import AblationSettings
+from convnova.analysis.attribution_settings import AttributionSettings
+from convnova.analysis.field_settings import ReceptiveFieldSettings
 from convnova.benchmark.compare_settings import CompareSettings
 from convnova.benchmark.settings import BenchmarkSettings
 from convnova.data.catalogue.settings import (
@@ -47,6 +50,8 @@ From a genome to a model, from labelled sequences to a test score, beside the pu
   convnova finetune --task tracks --tracks data --output runs/tracks
   convnova predict --genome g.fa --model runs/tracks --output tracks/
   convnova benchmark --suite gue --data data --model preset:nt --output runs/gue
+  convnova ablate --train train.csv --test test.csv --output runs/ablation
+  convnova attribute --model runs/task --input test.csv --output runs/why
 
 `convnova COMMAND --help` explains the settings of a command; `--print_config` prints them all as a recipe,
 which `--config` reads."""
@@ -201,6 +206,23 @@ COMMANDS = {
         CompareSettings,
         "benchmark.compare:compare",
         "; the same command goes on with what is missing",
+    ),
+    "ablate": Command(
+        "which designs matter on a task: variants of the network against the full one, as table and figure",
+        AblationSettings,
+        "analysis.ablation:ablate",
+        "; the same command goes on with the trainings that are missing",
+    ),
+    "attribute": Command(
+        "what a fine-tuned model sees: contributions of single bases, seqlets, motifs, logos",
+        AttributionSettings,
+        "analysis.attribution_report:attribute_task",
+    ),
+    "receptive-field": Command(
+        "how far a trained model looks; with --sweep, what it is worth to look farther",
+        ReceptiveFieldSettings,
+        "analysis.field_report:receptive_field",
+        "; the same command goes on with the trainings that are missing",
     ),
 }
 TASKS = {

@@ -6,25 +6,28 @@ The lock ends with its process, however that ends, so a killed process leaves no
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from filelock import FileLock, Timeout
 
-from convnova.benchmark.jobs import Job, is_finished
+from convnova.benchmark.jobs import Work, is_finished
+
+AnyWork = TypeVar("AnyWork", bound=Work)
 
 POLL_SECONDS = 2.0
 """Time between two looks at the jobs of another process."""
 
 
-class Claims:
+class Claims(Generic[AnyWork]):
     """Jobs that are not finished; `take` hands out one that nobody else is at."""
 
-    def __init__(self, jobs: Sequence[Job], output: Path):
+    def __init__(self, jobs: Sequence[AnyWork], output: Path):
         self.output = output
         self.waiting = list(jobs)
         """Neither taken nor known to be finished."""
         self._locks: dict[Path, FileLock] = {}
 
-    def take(self) -> Job | None:
+    def take(self) -> AnyWork | None:
         """Return the first job that is free, now ours; None when others are at all that are left.
 
         Raises:
@@ -50,7 +53,7 @@ class Claims:
         """Wait until it is worth to ask again."""
         time.sleep(POLL_SECONDS)
 
-    def give_back(self, job: Job) -> None:
+    def give_back(self, job: AnyWork) -> None:
         """Open the lock of a job, when its result is written."""
         self._locks.pop(job.folder(self.output)).release()
 

@@ -27,7 +27,7 @@ _STORE_BYTES = 200_000_000
 Ended = tuple[Job, Outcome | InputError]
 
 
-def run_in_process(claims: Claims, settings: BenchmarkSettings) -> Iterator[Ended]:
+def run_in_process(claims: Claims[Job], settings: BenchmarkSettings) -> Iterator[Ended]:
     """Yield outcomes one after another."""
     while claims.waiting:
         if (job := claims.take()) is not None:
@@ -39,7 +39,7 @@ def run_in_process(claims: Claims, settings: BenchmarkSettings) -> Iterator[Ende
             claims.pause()
 
 
-def run_on_ray(claims: Claims, settings: BenchmarkSettings) -> Iterator[Ended]:
+def run_on_ray(claims: Claims[Job], settings: BenchmarkSettings) -> Iterator[Ended]:
     """Yield outcomes as Ray tasks finish, each with its CPUs and GPUs; a lost worker's job runs again.
 
     Raises:

@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from convnova.benchmark.results import RESULT_NAME
 from convnova.data.catalogue import Task, locate
@@ -64,7 +64,17 @@ class Job:
 _NOT_RECORDED = ("origin", "checksums", "keeps_model")
 
 
-def is_finished(job: Job, output: Path) -> bool:
+class Work(Protocol):
+    """What makes one result: a job of a suite, or a training of a study."""
+
+    def folder(self, output: Path) -> Path:
+        """Return where the result goes."""
+
+    def record(self) -> dict[str, Any]:
+        """Return what has to be the same for a result to be that of this work."""
+
+
+def is_finished(job: Work, output: Path) -> bool:
     """Return whether the result of a job is there.
 
     Raises:

@@ -31,6 +31,7 @@ from convnova.training.arguments import quiet_libraries, resolve_precision
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.record import RECORD_NAME
 from convnova.training.start import PRESET, SCRATCH, check_model
+from convnova.training.task_settings import TaskNetworkSettings
 
 
 def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> list[dict[str, Any]]:
@@ -190,10 +191,17 @@ def fit_to_task(
             )
         network = replace(network, pooling="mean")
     if settings.by_task and task.has_strand and protocol.name in ("sound", "gue"):
-        network = replace(network, pooling=network.pooling or "segments")
-        augmentation = replace(training.augmentation, reverse_complement=False)
-        training = replace(training, augmentation=augmentation, average_strands=False)
+        network, training = on_its_strand(network, training)
     return {"network": network, "training": training}
+
+
+def on_its_strand(
+    network: TaskNetworkSettings, training: FinetuneSettings
+) -> tuple[TaskNetworkSettings, FinetuneSettings]:
+    """Return how sequences that are aligned on a point are learned: on their strand, pooled by segments."""
+    augmentation = replace(training.augmentation, reverse_complement=False)
+    training = replace(training, augmentation=augmentation, average_strands=False)
+    return replace(network, pooling=network.pooling or "segments"), training
 
 
 def models_of(given: str) -> dict[str, str]:

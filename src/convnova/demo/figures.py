@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 
 from convnova.demo.evidence import new_stops
 from convnova.inference.mutagenesis import Mutagenesis
-from convnova.training.figures import COLOURS, new_figure, png, styled
+from convnova.training.figures import BASE_COLOURS, BASES, COLOURS, new_figure, png, styled
 from convnova.training.finetune import Evaluation
 
-BASES = "ACGT"
-BASE_COLOURS = {"A": "#2a9d4b", "C": "#2b6cb0", "G": "#e0a100", "T": "#c8323c"}
 OTHER_COLOURS = ("#7a7a7a", "#a9a9a9", "#b08d57", "#d0d0d0", "#9a7fb5")
 
 

@@ -65,6 +65,16 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(float(np.mean(values)), sd, len(values))
 
 
+def interval_of_mean(values: Spread, share: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a mean by Student's t, which takes the values for normal; NaN for one value."""
+    from scipy import stats
+
+    if values.n < 2:
+        return math.nan, math.nan
+    half = float(stats.t.ppf((1 + share) / 2, values.n - 1)) * values.sd / math.sqrt(values.n)
+    return values.mean - half, values.mean + half
+
+
 def compare_paired(
     first: Mapping[Key, float], second: Mapping[Key, float], seed: int = 0
 ) -> PairedComparison | None:

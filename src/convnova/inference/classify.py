@@ -31,7 +31,7 @@ def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict
     if settings.output is not None and (settings.output / TASK_NAME).exists():
         raise InputError(f"{settings.output} holds a fine-tuned model; choose another output folder")
     model, task = _load(settings)
-    table = read_sequences(settings.test, _as_trained(settings.read, task))
+    table = read_sequences(settings.test, as_trained(settings.read, task))
     labels = task.scheme.encode(table)
     predictions = predict(model, table.ids, task.average_strands)
     problem = task.scheme.problem_type
@@ -77,7 +77,7 @@ def classify(settings: ClassifySettings, console: Console | None = None) -> pl.D
     check_format(settings.output)
     check_other(settings.output, settings.input)
     model, task = _load(settings)
-    table = read_sequences(settings.input, replace(_as_trained(settings.read, task), read_labels=False))
+    table = read_sequences(settings.input, replace(as_trained(settings.read, task), read_labels=False))
     if settings.output.suffix == ".bed" and table.intervals is None:
         raise InputError(f"{settings.output}: BED needs intervals of a genome; write .csv for sequences")
     frame = prediction_table(table, task.scheme, predict(model, table.ids, task.average_strands))
@@ -99,7 +99,7 @@ def score_lines(scores: dict[str, float], metric: str, interval: Interval, n: in
     return [*lines, "  ".join(rest)]
 
 
-def _as_trained(read: ReadSettings, task: SavedTask) -> ReadSettings:
+def as_trained(read: ReadSettings, task: SavedTask) -> ReadSettings:
     """Return how to read, with the limit of length that the model was trained with where none is given."""
     if read.max_length_bp is not None or task.max_length_bp is None:
         return read

@@ -7,12 +7,15 @@ arXiv 2502.18538.
 import difflib
 from collections.abc import Sequence
 from inspect import signature
+from itertools import pairwise
 from typing import Any, Self
 
 from transformers import PretrainedConfig
 
 VOCABULARY = ("A", "C", "G", "T", "N")
 POOLINGS = ("mean", "max", "center", "segments")
+GATINGS = ("dual", "single", "none")
+SECOND_BRANCHES = ("complement", "copy", "none")
 STEM_KERNEL_SIZE = 9
 
 AUTO_MAP = {
@@ -53,6 +56,13 @@ class ConvNovaConfig(PretrainedConfig):
         mlp_expansion: width of the output MLP as a multiple of `hidden_size`.
         use_ffn: whether each block ends with a pointwise layer on the feature branch.
         use_final_conv: whether two 1x1 convolutions follow the output MLP.
+        gating: what a block multiplies by: dual, a gate from the second branch (ConvNova); single, a gate
+            from the feature branch itself; none, where what is found is only added.
+        second_branch: what the second branch reads: complement (ConvNova), copy for the same strand once
+            more, or none where there is no such branch.
+        downsampling: bases in a cell of each block, in order, each 1 or twice or half of the one before, and
+            1 at the last: a U-Net with skips, (1, 2, 4, 2, 1) for instance; empty for none (ConvNova). Cells
+            are counted from the left, so padding must be on the right.
         dropout: probability before each gated convolution, on both branches.
         layer_norm_eps: epsilon of every LayerNorm.
         pooling: how a sequence classifier sums up positions: mean, max, center (the middle position), or
@@ -74,6 +84,9 @@ class ConvNovaConfig(PretrainedConfig):
         mlp_expansion: int = 2,
         use_ffn: bool = True,
         use_final_conv: bool = False,
+        gating: str = "dual",
+        second_branch: str = "complement",
+        downsampling: Sequence[int] = (),
         dropout: float = 0.0,
         layer_norm_eps: float = 1e-5,
         pooling: str = "mean",
@@ -89,6 +102,9 @@ class ConvNovaConfig(PretrainedConfig):
         self.mlp_expansion = mlp_expansion
         self.use_ffn = use_ffn
         self.use_final_conv = use_final_conv
+        self.gating = gating
+        self.second_branch = second_branch
+        self.downsampling = tuple(downsampling) if isinstance(downsampling, Sequence) else downsampling
         self.dropout = dropout
         self.layer_norm_eps = layer_norm_eps
         self.pooling = pooling
@@ -114,8 +130,39 @@ class ConvNovaConfig(PretrainedConfig):
 
     @property
     def receptive_field(self) -> int:
-        """Width in bp of the input window that one output position depends on."""
-        return STEM_KERNEL_SIZE + (self.kernel_size - 1) * sum(self.dilations)
+        """Width in bp of the input window, around it, that one output position depends on.
+
+        With downsampling outputs differ in what they reach: it is the width for those that reach farthest.
+        """
+        reaches = [self._reach(base) for base in range(max(self.downsampling, default=1))]
+        return 1 + 2 * max(map(max, reaches))
+
+    @property
+    def rescaled_blocks(self) -> dict[int, bool]:
+        """Blocks before which the scale changes, and whether it gets coarser there."""
+        scales = (1, *self.downsampling)
+        return {
+            block: scales[block + 1] > scales[block]
+            for block in range(len(self.downsampling))
+            if scales[block + 1] != scales[block]
+        }
+
+    def _reach(self, base: int) -> tuple[int, int]:
+        """Return how many bases before and after a base its output depends on, far from the ends."""
+        first = last = base  # cells at the scale of a block, from the last block to the first
+        skips: list[tuple[int, int]] = []
+        for block in reversed(range(len(self.dilations))):
+            reach = self.dilations[block] * (self.kernel_size - 1) // 2
+            first, last = first - reach, last + reach
+            is_down = self.rescaled_blocks.get(block)
+            if is_down:
+                skipped_first, skipped_last = skips.pop()
+                first, last = min(2 * first, skipped_first), max(2 * last + 1, skipped_last)
+            elif is_down is not None:
+                skips.append((first, last))
+                first, last = first // 2, last // 2
+        stem = STEM_KERNEL_SIZE // 2
+        return base - first + stem, last - base + stem
 
     @property
     def pooled_size(self) -> int:
@@ -154,6 +201,20 @@ class ConvNovaConfig(PretrainedConfig):
         for name in ("use_ffn", "use_final_conv"):
             value = getattr(self, name)
             _require(isinstance(value, bool), f"{name} must be true or false", value)
+        for name, choices in (("gating", GATINGS), ("second_branch", SECOND_BRANCHES), ("pooling", POOLINGS)):
+            value = getattr(self, name)
+            _require(value in choices, f"{name} must be one of {', '.join(choices)}", value)
+        _require(
+            self.gating == "none" or (self.gating == "dual") == (self.second_branch != "none"),
+            "gating dual needs a second_branch, complement or copy, and gating single has second_branch none",
+            (self.gating, self.second_branch),
+        )
+        _require(
+            not self.downsampling or self._is_unet(),
+            "downsampling must be one whole number for each block: 1, or twice or half of the one before, "
+            "and 1 at the last",
+            self.downsampling,
+        )
         for name in ("dropout", "classifier_dropout"):
             value = getattr(self, name)
             _require(_is_number(value) and 0 <= value < 1, f"{name} must be a number in [0, 1)", value)
@@ -167,7 +228,6 @@ class ConvNovaConfig(PretrainedConfig):
             "pooling_segments must be a whole number of at least 1",
             self.pooling_segments,
         )
-        _require(self.pooling in POOLINGS, f"pooling must be one of {', '.join(POOLINGS)}", self.pooling)
         _require(
             self.vocab_size == len(VOCABULARY),
             "vocab_size must be 5: A, C, G, T and N, which is also the mask and the padding",
@@ -177,6 +237,15 @@ class ConvNovaConfig(PretrainedConfig):
             self.pad_token_id == VOCABULARY.index("N"),
             "pad_token_id must be 4, which is N",
             self.pad_token_id,
+        )
+
+    def _is_unet(self) -> bool:
+        """Return whether `downsampling` can be built: steps by two, and back where it began."""
+        scales = self.downsampling
+        if not isinstance(scales, tuple) or len(scales) != len(self.dilations) or scales[-1] != 1:
+            return False
+        return all(_is_int(one, 1) for one in scales) and all(
+            after in (before, 2 * before) or 2 * after == before for before, after in pairwise((1, *scales))
         )
 
 

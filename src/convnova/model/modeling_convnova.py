@@ -26,7 +26,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import (
     BaseModelOutput,
     MaskedLMOutput,
@@ -35,141 +34,9 @@ from transformers.modeling_outputs import (
 )
 
 from .configuration_convnova import STEM_KERNEL_SIZE, ConvNovaConfig
+from .layers_convnova import FinalConv, GatedConvBlock, OutputMLP, Rescaling, SameConv, Scale, keep_real
 
 COMPLEMENT = (3, 2, 1, 0, 4)
-
-# On a CPU the gradient of a convolution's weights costs more for each base the longer the sequence is: 139 ns
-# at 65,536 bp and 505 ns at 262,144 bp (C 32). Training convolves longer sequences in pieces of this length.
-LONGEST_CONVOLUTION_BP = 65_536
-
-
-class SameConv(nn.Conv1d):
-    """Dilated convolution with 'same' zero padding over (B, L, C_in), returns (B, L, C_out)."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1):
-        super().__init__(in_channels, out_channels, kernel_size, dilation=dilation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the convolution of x (B, L, C_in)."""
-        return convolve(x, self.weight, self.bias, self.dilation[0])
-
-
-class Pointwise(nn.Linear):
-    """Linear layer at each base, (B, L, C_in) to (B, L, C_out).
-
-    On a CPU it runs as a convolution of kernel 1, which adds the bias in the same pass: a training step of
-    the published model takes 8 % less time.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, L, C_out)."""
-        return (
-            convolve(x, self.weight.unsqueeze(2), self.bias) if x.device.type == "cpu" else super().forward(x)
-        )
-
-
-class Dropout(nn.Dropout):
-    """Dropout, which on a CPU draws eight random bits for an element, and so knows rates of n/256.
-
-    PyTorch's own takes 23 % of the training step of a small model there, this one 5 %.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x with elements set to zero at the rate `p`, the others scaled so that the mean stays."""
-        is_here = self.training and self.p > 0 and x.device.type == "cpu"
-        if not is_here or torch.compiler.is_compiling():
-            return super().forward(x)
-        dropped = min(round(256 * self.p), 255)
-        bits = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
-        is_kept = bits.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
-        return x * (is_kept.to(x.dtype) * (256 / (256 - dropped)))
-
-
-class FeedForward(nn.Module):
-    """Pointwise layer on the feature branch: LayerNorm(GELU(Linear(x)))."""
-
-    def __init__(self, config: ConvNovaConfig):
-        super().__init__()
-        self.linear = Pointwise(config.hidden_size, config.hidden_size)
-        self.activation = nn.GELU()
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (B, L, C)."""
-        return self.norm(self.activation(self.linear(features)))
-
-
-class GatedConvBlock(GradientCheckpointingLayer):
-    """One gated convolution block: the gate branch decides, base by base, what the feature branch adds."""
-
-    def __init__(self, config: ConvNovaConfig, dilation: int):
-        super().__init__()
-        channels, eps = config.hidden_size, config.layer_norm_eps
-        self.dropout = Dropout(config.dropout)
-        self.feature_norm = nn.LayerNorm(channels, eps=eps)
-        self.feature_conv = SameConv(channels, channels, config.kernel_size, dilation)
-        self.feature_activation = nn.GELU()
-        self.gate_norm = nn.LayerNorm(channels, eps=eps)
-        self.gate_conv = SameConv(channels, channels, config.kernel_size, dilation)
-        self.gate_activation = nn.Sigmoid()
-        self.ffn = FeedForward(config) if config.use_ffn else None
-
-    def forward(self, features: Tensor, gates: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the two branches after this block.
-
-        Args:
-            features: feature branch A, (B, L, C).
-            gates: gate branch B, (B, L, C).
-            mask: 1 at real positions and 0 at padding, (B, L, 1).
-        """
-        feature_input = keep_real(self.feature_norm(self.dropout(features)), mask)
-        gate_input = keep_real(self.gate_norm(self.dropout(gates)), mask)
-        hidden = self.feature_activation(self.feature_conv(feature_input))
-        gate = self.gate_activation(self.gate_conv(gate_input))
-        features = torch.addcmul(features, hidden, gate)  # features + hidden * gate, in one pass over memory
-        gates = gates + gate
-        if self.ffn is not None:
-            features = features + self.ffn(features)
-        return features, gates
-
-
-class OutputMLP(nn.Module):
-    """Pointwise network after the blocks, C -> eC -> C, without its residual."""
-
-    def __init__(self, config: ConvNovaConfig):
-        super().__init__()
-        channels, width, eps = (
-            config.hidden_size,
-            config.mlp_expansion * config.hidden_size,
-            config.layer_norm_eps,
-        )
-        self.expand = Pointwise(channels, width)
-        self.first_activation = nn.GELU()
-        self.mix = Pointwise(width, width)
-        self.mix_norm = nn.LayerNorm(width, eps=eps)
-        self.second_mix = Pointwise(width, width)
-        self.second_activation = nn.GELU()
-        self.project = Pointwise(width, channels)
-        self.project_norm = nn.LayerNorm(channels, eps=eps)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (B, L, C)."""
-        hidden = self.mix_norm(self.mix(self.first_activation(self.expand(features))))
-        return self.project_norm(self.project(self.second_activation(self.second_mix(hidden))))
-
-
-class FinalConv(nn.Module):
-    """Two 1x1 convolutions with a GELU between them, no residual."""
-
-    def __init__(self, config: ConvNovaConfig):
-        super().__init__()
-        self.first = Pointwise(config.hidden_size, config.hidden_size)
-        self.activation = nn.GELU()
-        self.second = Pointwise(config.hidden_size, config.hidden_size)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (B, L, C)."""
-        return self.second(self.activation(self.first(features)))
 
 
 class ConvNovaPreTrainedModel(PreTrainedModel):
@@ -201,9 +68,14 @@ class ConvNovaModel(ConvNovaPreTrainedModel):
         super().__init__(config)
         self.stem = SameConv(config.vocab_size, config.hidden_size, STEM_KERNEL_SIZE)
         self.stem_activation = nn.GELU()
-        self.complement_stem = SameConv(config.vocab_size, config.hidden_size, STEM_KERNEL_SIZE)
-        self.complement_stem_activation = nn.GELU()
+        if config.second_branch != "none":
+            self.complement_stem = SameConv(config.vocab_size, config.hidden_size, STEM_KERNEL_SIZE)
+            self.complement_stem_activation = nn.GELU()
         self.blocks = nn.ModuleList(GatedConvBlock(config, dilation) for dilation in config.dilations)
+        # Before some blocks of a network that downsamples; ConvNova has none.
+        self.rescaling = nn.ModuleDict(
+            {str(block): Rescaling(config, is_down) for block, is_down in config.rescaled_blocks.items()}
+        )
         self.output_mlp = OutputMLP(config)
         self.final_conv = FinalConv(config) if config.use_final_conv else None
         self.post_init()
@@ -222,7 +94,8 @@ class ConvNovaModel(ConvNovaPreTrainedModel):
             input_ids: ids A 0, C 1, G 2, T 3, N 4, (B, L).
             attention_mask: 1 at real positions, 0 at padding, (B, L). N is a real position.
             inputs_embeds: one-hot or soft bases (B, L, V) in place of ids, for gradients.
-            output_hidden_states: whether to return the feature branch after the stem and each block too.
+            output_hidden_states: whether to return the feature branch after the stem and each block too; of
+                a network that downsamples at the scale of the block.
 
         Raises:
             ValueError: unless exactly one of `input_ids` and `inputs_embeds` is given.
@@ -238,12 +111,15 @@ class ConvNovaModel(ConvNovaPreTrainedModel):
         bases = keep_real(bases, mask)
 
         features = self.stem_activation(self.stem(bases))
-        gates = self.complement_stem_activation(self.complement_stem(bases[..., COMPLEMENT]))
+        gates = self._second_branch(bases)
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         # Kept only when asked for: a forward without gradients needs no more than one block's memory.
         hidden_states: tuple[Tensor, ...] | None = (features,) if output_hidden_states else None
-        for block in self.blocks:
+        skips: list[Scale] = []
+        for index, block in enumerate(self.blocks):
+            if str(index) in self.rescaling:
+                features, gates, mask = self.rescaling[str(index)](Scale(features, gates, mask), skips)
             features, gates = block(features, gates, mask)
             if hidden_states is not None:
                 hidden_states += (features,)
@@ -254,6 +130,13 @@ class ConvNovaModel(ConvNovaPreTrainedModel):
             BaseModelOutput(last_hidden_state=features, hidden_states=hidden_states),
             self.config.return_dict if return_dict is None else return_dict,
         )
+
+    def _second_branch(self, bases: Tensor) -> Tensor | None:
+        """Return the second branch after its stem, (B, L, C); None where there is none."""
+        if self.config.second_branch == "none":
+            return None
+        read = bases[..., COMPLEMENT] if self.config.second_branch == "complement" else bases
+        return self.complement_stem_activation(self.complement_stem(read))
 
 
 class ConvNovaForMaskedLM(ConvNovaPreTrainedModel):
@@ -296,6 +179,18 @@ class ConvNovaForMaskedLM(ConvNovaPreTrainedModel):
         )
 
 
+class Pooling(nn.Module):
+    """What a sequence head reads of all positions: a module of its own, so that attribution can hook it."""
+
+    def __init__(self, config: ConvNovaConfig):
+        super().__init__()
+        self.config = config
+
+    def forward(self, hidden: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Return one vector a sequence, as `pool` does, from hidden (B, L, C)."""
+        return pool(hidden, attention_mask, self.config)
+
+
 class ConvNovaForSequenceClassification(ConvNovaPreTrainedModel):
     """Backbone, pooling over real positions, and a linear layer: classes, independent labels, or values."""
 
@@ -304,6 +199,7 @@ class ConvNovaForSequenceClassification(ConvNovaPreTrainedModel):
     def __init__(self, config: ConvNovaConfig):
         super().__init__(config)
         self.convnova = ConvNovaModel(config)
+        self.pooling = Pooling(config)
         self.dropout = nn.Dropout(config.classifier_dropout)
         self.classifier = nn.Linear(config.pooled_size, config.num_labels)
         self.post_init()
@@ -324,7 +220,7 @@ class ConvNovaForSequenceClassification(ConvNovaPreTrainedModel):
                 `problem_type`, one label means regression, whole numbers mean classes.
         """
         outputs = self.convnova(input_ids, attention_mask, return_dict=True, **inputs)
-        pooled = pool(outputs.last_hidden_state, attention_mask, self.config)
+        pooled = self.pooling(outputs.last_hidden_state, attention_mask)
         logits = self.classifier(self.dropout(pooled))
         loss = None if labels is None else sequence_loss(self._problem(labels), logits, labels)
         return _as_output(
@@ -335,7 +231,7 @@ class ConvNovaForSequenceClassification(ConvNovaPreTrainedModel):
     def embed(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Return the embedding of each sequence, (B, `config.pooled_size`), which the head reads."""
         hidden = self.convnova(input_ids, attention_mask, return_dict=True).last_hidden_state
-        return pool(hidden, attention_mask, self.config)
+        return self.pooling(hidden, attention_mask)
 
     def _problem(self, labels: Tensor) -> str:
         if self.config.problem_type is not None:
@@ -381,41 +277,6 @@ class ConvNovaForTokenClassification(ConvNovaPreTrainedModel):
             TokenClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states),
             self.config.return_dict if return_dict is None else return_dict,
         )
-
-
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int = 1) -> Tensor:
-    """Return the convolution of x (B, L, C_in) with 'same' zero padding, (B, L, C_out).
-
-    It runs as a 2-d convolution of height 1: a (B, L, C) tensor is then a channels-last image as it lies
-    in memory, which CPU and GPU kernels take without a copy; the textbook form would transpose twice.
-
-    Args:
-        x: (B, L, C_in).
-        weight: (C_out, C_in, K).
-        bias: (C_out,).
-        dilation: distance in bp between two taps of the kernel.
-    """
-    reach = dilation * (weight.shape[2] - 1) // 2
-    is_training_on_cpu = (
-        torch.is_grad_enabled() and x.device.type == "cpu" and not torch.compiler.is_compiling()
-    )
-    if is_training_on_cpu and x.shape[1] > LONGEST_CONVOLUTION_BP:
-        padded = F.pad(x, (0, 0, reach, reach))
-        starts = range(0, x.shape[1], LONGEST_CONVOLUTION_BP)
-        pieces = [padded[:, start : start + LONGEST_CONVOLUTION_BP + 2 * reach] for start in starts]
-        return torch.cat([_convolve(piece, weight, bias, dilation, padding=0) for piece in pieces], dim=1)
-    return _convolve(x, weight, bias, dilation, padding=reach)
-
-
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, padding: int) -> Tensor:
-    image = x.transpose(1, 2).unsqueeze(2)  # (B, C_in, 1, L), channels last in memory
-    out = F.conv2d(image, weight.unsqueeze(2), bias, padding=(0, padding), dilation=(1, dilation))
-    return out.squeeze(2).transpose(1, 2)
-
-
-def keep_real(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Return x (B, L, C) with zeros at padding: what a convolution sees beyond the end of a sequence."""
-    return x if mask is None else x * mask
 
 
 def pool(hidden: Tensor, attention_mask: Tensor | None, config: ConvNovaConfig) -> Tensor:

@@ -19,6 +19,8 @@ from convnova.training.record import SCORES_NAME, read_scores
 P = ParamSpec("P")
 
 FIGURE_NAME = "learning_curve.png"
+BASES = "ACGT"
+BASE_COLOURS = {"A": "#2a9d4b", "C": "#2b6cb0", "G": "#e0a100", "T": "#c8323c"}
 COLOURS = ("#1b4965", "#e07a2f", "#7a7a7a")
 _STYLE = {
     "font.size": 10,

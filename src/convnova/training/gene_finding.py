@@ -129,6 +129,11 @@ def starting_point(
             f"{settings.model}: gene finding reads genomes in tiles, which takes a finite receptive field; "
             "use ConvNova"
         )
+    if found.config.downsampling:
+        raise InputError(
+            "downsampling counts its cells from the begin of a sequence, so a genome cannot be read in "
+            "tiles; leave it out"
+        )
     if network.blocks is not None or network.receptive_field_bp is not None:
         config = found.config
         field = network.receptive_field_bp or config.receptive_field

@@ -36,6 +36,13 @@ class NetworkSettings:
     """Whether each block ends with a pointwise layer; default the preset's."""
     use_final_conv: bool | None = None
     """Whether two 1x1 convolutions follow the output MLP; default the preset's."""
+    gating: Literal["dual", "single", "none"] | None = None
+    """What a block multiplies by: the gate of the second branch, one from its own branch, or nothing; default
+    the preset's, dual. For ablations, as are the next two."""
+    second_branch: Literal["complement", "copy", "none"] | None = None
+    """What the second branch reads; default the preset's, complement."""
+    downsampling: list[int] | None = None
+    """Bases in a cell of each block, for a U-Net: [1,2,4,2,1]; default the preset's, none."""
     dropout: float | None = None
     """Dropout before each gated convolution; default the preset's."""
 

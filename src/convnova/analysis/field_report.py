@@ -1,0 +1,199 @@
+"""`convnova receptive-field`: how far a trained model looks, or what it is worth to look farther.
+
+OUTPUT/receptive_field.csv    influence by distance; with --sweep a row a task and field
+OUTPUT/receptive_field.md     the widths that hold 50, 90 and 95 %; with --sweep the scores
+OUTPUT/receptive_field.png
+OUTPUT/trials/                with --sweep a result file a training
+"""
+
+import csv
+import importlib.util
+import io
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+
+from convnova.analysis.ablation import full_model
+from convnova.analysis.field_settings import ReceptiveFieldSettings
+from convnova.analysis.receptive_field import SHARES, FieldProfile, effective_field
+from convnova.analysis.study_figures import profile_figure, sweep_figure
+from convnova.analysis.study_tasks import StudyTask, study_tasks
+from convnova.analysis.trials import run_trials, trials_of
+from convnova.baselines.architectures import any_config
+from convnova.benchmark.formats import markdown_table
+from convnova.console import log_console, plain_table, say
+from convnova.data.reading import read_sequences
+from convnova.errors import InputError
+from convnova.evaluation.statistics import Spread, interval_of_mean, spread
+from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.model.modeling_convnova import ConvNovaModel
+from convnova.model.variants import field_changes
+from convnova.sequence import Ids
+from convnova.training.arguments import quiet_libraries
+from convnova.writing import make_folder, whole_file, write_text
+
+NAME = "receptive_field"
+
+
+class FieldScore(NamedTuple):
+    """What a receptive field brings on a task."""
+
+    task: str
+    metric: str
+    share: float
+    """Of the field that was asked for in the length of a sequence."""
+    field_bp: int
+    """Of the network that was trained."""
+    length_bp: int
+    """Of the median training sequence."""
+    kernel_size: int
+    channels: int
+    parameters: int
+    scores: Spread
+    """Over seeds, as fractions."""
+    interval: tuple[float, float]
+    """95 % interval of the mean; NaN with one seed."""
+
+
+def receptive_field(
+    settings: ReceptiveFieldSettings, console: Console | None = None
+) -> FieldProfile | list[FieldScore]:
+    """Return how far a trained model looks, or the scores at growing receptive fields, and write them.
+
+    Raises:
+        InputError: for a model or sequences that cannot be used.
+    """
+    console = console or log_console()
+    quiet_libraries()
+    make_folder(settings.output)
+    return _sweep(settings, console) if settings.sweep else _look(settings, console)
+
+
+def _look(settings: ReceptiveFieldSettings, console: Console) -> FieldProfile:
+    """Write the effective receptive field of a trained model."""
+    assert settings.input is not None
+    model = load_backbone(settings.model)
+    field = model.config.receptive_field
+    sequences = _windows(settings, 2 * field if settings.window_bp is None else settings.window_bp)
+    profile = effective_field(model, sequences, settings.positions, settings.training.seed, reach=field)
+    header = ["window", "bp"]
+    rows = [[f"holds {share:.0%} of the influence", f"{profile.width(share):,}"] for share in SHARES]
+    rows.append(["receptive field of the network", f"{field:,}"])
+    console.print(plain_table(header, rows))
+    lines = [f"# Receptive field of {settings.model}", "", *markdown_table(header, rows), ""]
+    lines += [
+        f"Influence is the mean norm of the gradient of an output with respect to the bases, over "
+        f"{len(sequences):,} sequences of {len(sequences[0]):,} bp, {settings.positions} outputs each.",
+        "",
+    ]
+    table = [["distance_bp", "influence"]]
+    table += [[str(d), f"{v:.6g}"] for d, v in zip(profile.offsets, profile.influence, strict=True)]
+    _write(settings.output, lines, table, lambda: profile_figure(profile, settings.model))
+    say(console, f"-> {settings.output / f'{NAME}.md'}")
+    return profile
+
+
+def load_backbone(folder: str) -> ConvNovaModel:
+    """Return the backbone of a trained ConvNova model, whatever its head.
+
+    Raises:
+        InputError: when there is none in the folder.
+    """
+    config = any_config(Path(folder))
+    if not isinstance(config, ConvNovaConfig):
+        raise InputError(
+            f"{folder}: its {config.model_type} model reads tokens, through which no gradient reaches a "
+            "base; give a ConvNova model"
+        )
+    try:
+        return ConvNovaModel.from_pretrained(folder, config=config, local_files_only=True).eval()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{folder}: its model cannot be loaded ({str(error).splitlines()[0]})") from None
+
+
+def _windows(settings: ReceptiveFieldSettings, window_bp: int) -> list[Ids]:
+    """Return windows of one length at random places of the sequences, each place as likely as any other."""
+    assert settings.input is not None
+    table = read_sequences(settings.input, settings.read)
+    lengths = np.array(table.ids.lengths)
+    window = min(window_bp, int(lengths.max()))
+    starts = np.maximum(lengths - window + 1, 0)  # places where a window begins, of each sequence
+    rng = np.random.default_rng(settings.training.seed)
+    drawn = rng.choice(int(starts.sum()), min(settings.most_sequences, int(starts.sum())), replace=False)
+    ends = np.cumsum(starts)
+    windows = []
+    for place in np.sort(drawn):
+        index = int(np.searchsorted(ends, place, side="right"))
+        start = int(place - (ends[index] - starts[index]))
+        windows.append(table.ids[index][start : start + window])
+    return windows
+
+
+def _sweep(settings: ReceptiveFieldSettings, console: Console) -> list[FieldScore]:
+    """Train at growing receptive fields, and write what each brings."""
+    full = full_model(settings.model, settings.network)
+    scores = []
+    for task in study_tasks(settings):
+        length = int(np.median(task.load(0).train.ids.lengths))
+        networks = {
+            f"field-{share:g}": field_changes(full, round(share * length)) for share in settings.shares
+        }
+        results = run_trials(trials_of(settings, [task], networks), settings, console)
+        for share, name in zip(settings.shares, networks, strict=True):
+            scores.append(_score(task, share, length, [one for one in results if one["name"] == name]))
+    header, rows = sweep_table(scores)
+    console.print(plain_table(header, rows))
+    lines = ["# Score against receptive field", "", *markdown_table(header, rows), ""]
+    lines += ["Scores times 100, mean and standard deviation over seeds, 95 % interval by Student's t.", ""]
+    fields = ["task", "metric", "share", "field_bp", "length_bp", "kernel_size", "channels", "parameters"]
+    table = [[*fields, "mean", "sd", "seeds", "low", "high"]]
+    table += [[*map(str, one[:8]), *map(str, one.scores), *map(str, one.interval)] for one in scores]
+    _write(settings.output, lines, table, lambda: sweep_figure(scores))
+    say(console, f"-> {settings.output / f'{NAME}.md'}")
+    return scores
+
+
+def _score(task: StudyTask, share: float, length: int, results: Sequence[dict[str, Any]]) -> FieldScore:
+    one, values = results[0], spread([result["score"] for result in results])
+    return FieldScore(
+        task.name,
+        task.metric,
+        share,
+        one["receptive_field_bp"],
+        length,
+        one["kernel_size"],
+        one["hidden_size"],
+        one["parameters"],
+        values,
+        interval_of_mean(values),
+    )
+
+
+def sweep_table(scores: Sequence[FieldScore]) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the sweep's table."""
+    header = ["task", "field, bp", "of the input", "kernel", "channels", "parameters", "score", "95 %"]
+    rows = []
+    for one in scores:
+        sd = "" if math.isnan(one.scores.sd) else f" ± {100 * one.scores.sd:.1f}"
+        low, high = one.interval
+        row = [one.task, f"{one.field_bp:,}", f"{one.field_bp / one.length_bp:.0%}", str(one.kernel_size)]
+        row += [str(one.channels), f"{one.parameters:,}", f"{100 * one.scores.mean:.1f}{sd}"]
+        rows.append([*row, "" if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"])
+    return header, rows
+
+
+def _write(
+    output: Path, lines: Sequence[str], table: Sequence[Sequence[str]], draw: Callable[[], bytes]
+) -> None:
+    """Write the report, its numbers and its figure."""
+    write_text(output / f"{NAME}.md", "\n".join(lines))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(table)
+    write_text(output / f"{NAME}.csv", text.getvalue())
+    if importlib.util.find_spec("matplotlib") is not None:
+        with whole_file(output / f"{NAME}.png") as staging:
+            staging.write_bytes(draw())

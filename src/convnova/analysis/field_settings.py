@@ -1,0 +1,51 @@
+"""Settings of `convnova receptive-field`; light to import, for the command line."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from convnova.analysis.study_settings import StudySettings
+from convnova.errors import InputError
+
+SHARES = (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceptiveFieldSettings(StudySettings):
+    """How far a trained model looks; with --sweep, how the score on tasks depends on how far it can look."""
+
+    input: str | None = None
+    """Sequences that gradients are averaged over, in any form that convnova classify reads; without
+    --sweep."""
+    sweep: bool = False
+    """Whether to train at growing receptive fields, on a suite or on own sequences, in place of looking at a
+    trained model."""
+    shares: list[float] = field(default_factory=lambda: list(SHARES))
+    """Receptive fields of the sweep, as shares of the length of the median training sequence."""
+    window_bp: int | None = None
+    """Bases of a sequence that are looked at, drawn from longer ones; default twice the receptive field."""
+    most_sequences: int = 128
+    """Windows that gradients are averaged over."""
+    positions: int = 8
+    """Outputs looked at in each window."""
+
+    def __post_init__(self) -> None:
+        if self.sweep:
+            super().__post_init__()
+            self._refuse("input", "window_bp", why="is for a trained model, without --sweep")
+        else:
+            self._refuse(
+                *("suite", "tasks", "data", "train", "validation", "test"), why="is for training; add --sweep"
+            )
+            if self.input is None:
+                raise InputError("give input, the sequences that gradients are averaged over, or --sweep")
+        if not self.shares or min(self.shares) <= 0 or sorted(set(self.shares)) != self.shares:
+            raise InputError(f"shares must be ascending and above 0, got {self.shares}")
+        for name in ("window_bp", "most_sequences", "positions"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    def _refuse(self, *names: str, why: str) -> None:
+        given: dict[str, Any] = {name: getattr(self, name) for name in names}
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(f"{name} {why}")

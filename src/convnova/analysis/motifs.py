@@ -1,0 +1,148 @@
+"""Seqlets and motifs in the contributions of many sequences: TF-MoDISco, and known motifs that resemble them.
+
+A seqlet is a stretch that contributes more than chance lets expect; seqlets alike are a motif.
+
+Source: Shrikumar et al., "Technical Note on Transcription Factor Motif Discovery from Importance Scores
+(TF-MoDISco)", arXiv 1811.00416; done by modisco-lite, comparison with known motifs by memelite's Tomtom.
+"""
+
+import os
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convnova.analysis.attribution import Attributions, library
+from convnova.errors import InputError
+from convnova.sequence import decode
+
+FEWEST_SEQLETS = 20
+"""Of a sign, from which motifs are made."""
+_TRIMMED_BELOW = 0.3
+"""Share of the strongest position below which the flanks of a motif are cut."""
+
+
+class Motif(NamedTuple):
+    """A motif that the model reads."""
+
+    name: str
+    """``pos_0`` is the motif of most seqlets that raise the output, ``neg_0`` of those that lower it."""
+    frequencies: NDArray[np.float64]
+    """Of A, C, G, T at each position, (width, 4)."""
+    contributions: NDArray[np.float64]
+    """Mean contribution of each letter at each position, (width, 4)."""
+    sequences: NDArray[np.int64]
+    """Number of the sequence of each seqlet."""
+    starts: NDArray[np.int64]
+    """Where the motif begins in it, 0-based."""
+    is_reverse: NDArray[np.bool_]
+    """Whether the seqlet is on the other strand."""
+    matches: tuple[tuple[str, float], ...] = ()
+    """Known motifs that resemble it and the p value of that, best first."""
+
+    @property
+    def consensus(self) -> str:
+        """The letter that contributes most at each position."""
+        return decode(np.abs(self.contributions).argmax(1).astype(np.uint8))
+
+    @property
+    def weight(self) -> float:
+        """How much the motif contributes over all sequences."""
+        return float(np.abs(self.contributions).sum() * len(self.starts))
+
+
+def find_motifs(found: Attributions, window_bp: int = 11, seed: int = 0) -> list[Motif]:
+    """Return the motifs of contributions, that of the largest weight first.
+
+    Args:
+        found: contributions to one output, over many sequences.
+        window_bp: length of the core of a seqlet: about that of the motifs looked for.
+        seed: of the clustering.
+    """
+    tfmodisco = library("modiscolite.tfmodisco").TFMoDISco
+    np.random.seed(seed)  # noqa: NPY002 (what modisco-lite draws from)
+    # Seqlets need flanks, so that what lies at an end would be left out: letters unknown are put around.
+    around = ((0, 0), (2 * window_bp, 2 * window_bp), (0, 0))
+    try:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            by_sign = tfmodisco(
+                one_hot=np.pad(found.one_hot, around, constant_values=0.25),
+                hypothetical_contribs=np.pad(found.hypothetical, around),
+                sliding_window_size=window_bp,
+                flank_size=window_bp // 2,
+                trim_to_window_size=window_bp + 1,
+                initial_flank_to_add=window_bp // 3,
+                min_metacluster_size=FEWEST_SEQLETS,
+            )
+    except ZeroDivisionError:  # of modisco-lite, where all contributions have one sign
+        return []
+    motifs = [
+        _motif(f"{sign}_{number}", pattern, 2 * window_bp)
+        for sign, patterns in zip(("pos", "neg"), by_sign, strict=True)
+        for number, pattern in enumerate(patterns or ())
+    ]
+    return sorted(motifs, key=lambda motif: motif.weight, reverse=True)
+
+
+def _motif(name: str, pattern: Any, before: int) -> Motif:
+    """Return a motif, its weak flanks cut; so many letters were put before each sequence."""
+    strength = np.abs(pattern.contrib_scores).sum(1)
+    strong = np.flatnonzero(strength >= _TRIMMED_BELOW * strength.max())
+    first, last = int(strong[0]), int(strong[-1]) + 1
+    seqlets = pattern.seqlets
+    is_reverse = np.array([bool(one.is_revcomp) for one in seqlets])
+    starts = np.array([one.end - last if one.is_revcomp else one.start + first for one in seqlets]) - before
+    return Motif(
+        name,
+        np.asarray(pattern.sequence[first:last], dtype=float),
+        np.asarray(pattern.contrib_scores[first:last], dtype=float),
+        np.array([one.example_idx for one in seqlets]),
+        starts,
+        is_reverse,
+    )
+
+
+def match_known(motifs: list[Motif], database: Path, most: int = 3) -> list[Motif]:
+    """Return the motifs with the known ones that resemble them.
+
+    Args:
+        motifs: as `find_motifs` gives them.
+        database: known motifs in MEME's format.
+        most: known motifs that are kept of each.
+
+    Raises:
+        InputError: when the file is no such database.
+    """
+    memelite = library("memelite")
+    try:
+        known = library("memelite.io").read_meme(str(database))
+    except (OSError, ValueError, IndexError) as error:
+        raise InputError(f"{database}: cannot be read as motifs in MEME's format ({error})") from None
+    if not known:
+        raise InputError(f"{database}: there is no motif in it; give a file in MEME's format")
+    if not motifs:
+        return motifs
+    names = [name.split()[-1] for name in known]
+    tables = [np.asarray(one, dtype=float) for one in known.values()]
+    p_values = memelite.tomtom([motif.frequencies.T for motif in motifs], tables)[0]
+    ranked = np.argsort(p_values, axis=1)[:, :most]
+    return [
+        motif._replace(matches=tuple((names[k], float(values[k])) for k in best))
+        for motif, values, best in zip(motifs, p_values, ranked, strict=True)
+    ]
+
+
+def write_meme(motifs: list[Motif]) -> str:
+    """Return motifs in MEME's format."""
+    lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", ""]
+    for motif in motifs:
+        sites = len(motif.starts)
+        lines += [
+            f"MOTIF {motif.name} {motif.consensus}",
+            f"letter-probability matrix: alength= 4 w= {len(motif.frequencies)} nsites= {sites} E= 0",
+            *(" ".join(f"{value:.6f}" for value in row) for row in motif.frequencies),
+            "",
+        ]
+    return "\n".join(lines)

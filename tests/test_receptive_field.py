@@ -1,0 +1,161 @@
+"""The effective receptive field, against a gradient a position, and what the command writes."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from tiny_suite import NETWORK, TRAINING, write_data
+
+from convnova.analysis.field_report import load_backbone, receptive_field, sweep_table
+from convnova.analysis.field_settings import ReceptiveFieldSettings
+from convnova.analysis.receptive_field import FieldProfile, effective_field
+from convnova.cli import main
+from convnova.errors import InputError
+from convnova.model import ConvNovaConfig, ConvNovaForMaskedLM, ConvNovaForSequenceClassification
+from convnova.sequence import decode
+
+TOY = {"hidden_size": 8, "kernel_size": 3, "dilations": (1, 2, 4), "mlp_expansion": 1}
+
+
+def toy(model_class=ConvNovaForMaskedLM, **settings):
+    torch.manual_seed(0)
+    return model_class(ConvNovaConfig(**TOY | settings)).eval()
+
+
+def sequences(n, length, seed=0):
+    return list(np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("settings", [{}, {"downsampling": (1, 2, 1)}])
+def test_influence_is_zero_outside_the_receptive_field_exactly(settings):
+    model = toy(**settings)
+    profile = effective_field(model, sequences(20, 90))
+    assert profile.receptive_field_bp == model.config.receptive_field
+    outside = np.abs(profile.offsets) > model.config.receptive_field // 2
+    assert (profile.influence[outside] == 0).all()
+    assert (profile.influence[~outside] > 0).sum() > 0.9 * (~outside).sum()
+    assert profile.influence.sum() == pytest.approx(1)
+
+
+def test_influence_is_the_mean_of_gradients_taken_one_by_one():
+    model, found = toy(), sequences(3, 60)
+    profile = effective_field(model, found, positions=2, seed=5, reach=12)
+    rng = np.random.default_rng(5)
+    half = model.config.receptive_field // 2
+    sums = np.zeros(25)
+    for _ in range(2):
+        places = rng.integers(half, 60 - half, 3)
+        signs = torch.from_numpy(rng.choice([-1.0, 1.0], 8)).float()
+        for ids, place in zip(found, places, strict=True):
+            bases = F.one_hot(torch.from_numpy(ids).long()[None], 5).float().requires_grad_()
+            (model.convnova(inputs_embeds=bases).last_hidden_state[0, place] * signs).sum().backward()
+            padded = F.pad(bases.grad[0].norm(dim=1), (12, 12))
+            sums += padded[place : place + 25].numpy()
+    np.testing.assert_allclose(profile.influence, sums / sums.sum(), rtol=1e-5)
+
+
+def test_widths_hold_their_share():
+    offsets = np.arange(-3, 4)
+    profile = FieldProfile(7, offsets, np.array([0.05, 0.0, 0.2, 0.5, 0.1, 0.1, 0.05]))
+    assert [profile.width(share) for share in (0.4, 0.5, 0.8, 0.85, 0.9, 1.0)] == [1, 1, 3, 5, 5, 7]
+
+
+def test_sequences_must_be_there_and_of_one_length():
+    for given in ([], [*sequences(1, 20), *sequences(1, 30)]):
+        with pytest.raises(ValueError, match="one or more, all of the same length"):
+            effective_field(toy(), given)
+
+
+@pytest.fixture
+def model_and_input(tmp_path):
+    toy(ConvNovaForSequenceClassification).save_pretrained(tmp_path / "model")
+    lines = [f">{i}\n{decode(ids)}\n" for i, ids in enumerate(sequences(6, 70) + sequences(2, 30, seed=1))]
+    (tmp_path / "input.fa").write_text("".join(lines))
+    return tmp_path
+
+
+def test_the_command_writes_profile_widths_and_figure(model_and_input, capsys):
+    folder, out = model_and_input, model_and_input / "out"
+    arguments = ["--model", str(folder / "model"), "--input", str(folder / "input.fa"), "--output", str(out)]
+    assert main(["receptive-field", *arguments]) == 0
+    assert "receptive field of the network" in capsys.readouterr().out
+    rows = list(csv.DictReader((out / "receptive_field.csv").read_text().splitlines()))
+    profile = FieldProfile(
+        23,
+        np.array([int(row["distance_bp"]) for row in rows]),
+        np.array([float(r["influence"]) for r in rows]),
+    )
+    assert profile.influence.sum() == pytest.approx(1, rel=1e-4)
+    assert (
+        f"| holds 90% of the influence | {profile.width(0.9)} |" in (out / "receptive_field.md").read_text()
+    )
+    assert (out / "receptive_field.png").stat().st_size > 10_000
+
+
+def test_a_backbone_loads_whatever_its_head(model_and_input):
+    model = toy(ConvNovaForSequenceClassification)
+    ids = torch.from_numpy(np.stack(sequences(2, 40))).long()
+    found = load_backbone(str(model_and_input / "model"))(ids).last_hidden_state
+    torch.testing.assert_close(found, model.convnova(ids).last_hidden_state)
+
+
+def sweep(folder, **changes):
+    data = folder / "data"
+    if not data.exists():
+        data.mkdir()
+        write_data(data)
+    values = {"suite": "gue", "tasks": "mouse/2", "data": data, "seeds": 2, "shares": [0.5, 2.0]}
+    values |= {"network": NETWORK, "training": TRAINING, "threads": 1, "model": "preset:nt-0.5m"}
+    settings = ReceptiveFieldSettings(output=folder / "out", sweep=True, **values | changes)
+    return receptive_field(settings, Console(file=io.StringIO(), width=200))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_sweep_trains_at_growing_fields_and_goes_on_where_it_was(tmp_path):
+    scores = sweep(tmp_path)
+    assert [one.share for one in scores] == [0.5, 2.0]
+    assert [one.length_bp for one in scores] == [24, 24]
+    assert scores[0].field_bp < scores[1].field_bp
+    assert all(one.scores.n == 2 and one.interval[0] <= one.scores.mean <= one.interval[1] for one in scores)
+    header, rows = sweep_table(scores)
+    assert all(len(row) == len(header) for row in rows)
+    for name in ("receptive_field.md", "receptive_field.csv", "receptive_field.png"):
+        assert (tmp_path / "out" / name).exists()
+    results = sorted((tmp_path / "out/trials").rglob("result.json"))
+    assert len(results) == 4
+    before = [path.stat().st_mtime_ns for path in results]
+    assert sweep(tmp_path) == scores
+    assert [path.stat().st_mtime_ns for path in results] == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "runs/x"], "give input, the sequences that gradients are averaged over, or --sweep"),
+        (["--input", "a.fa", "--suite", "gue"], "suite is for training; add --sweep"),
+        (["--input", "a.fa", "--test", "b.csv"], "test is for training; add --sweep"),
+        (["--sweep"], "give either suite, or train with sequences of your own"),
+        (["--sweep", "--suite", "gue", "--input", "a.fa"], "input is for a trained model, without --sweep"),
+        (["--sweep", "--suite", "gue", "--shares", "[2,1]"], "shares must be ascending"),
+        (["--sweep", "--suite", "gue", "--model", "runs/x"], "so it must be preset:NAME, or scratch:FOLDER"),
+        (["--input", "a.fa", "--positions", "0"], "positions must be at least 1"),
+        (["--input", "a.fa", "--model", "nowhere"], "nowhere: no ConvNova model in it"),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_line(tmp_path, capsys, arguments, message):
+    assert main(["receptive-field", "--output", str(tmp_path / "out"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_models_that_read_tokens_are_refused(tmp_path):
+    from convnova.baselines.architectures import any_preset, sequence_classifier
+
+    sequence_classifier(any_preset("hyenadna-0.5m")).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="through which no gradient reaches a base"):
+        load_backbone(str(tmp_path))
