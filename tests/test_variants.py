@@ -1,6 +1,7 @@
 """The variants of ablations: what each is, its size and its receptive field, padding, and old models."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -189,6 +190,48 @@ def test_a_configuration_of_before_is_convnova():
 
 
 FULL = preset("nt-0.5m")
+
+
+SIZES = {
+    "full": (426_432, 64, 193),
+    "same-strand": (426_432, 64, 193),
+    "single-gate": (423_488, 64, 193),
+    "no-gate": (426_432, 64, 193),
+    "one-branch": (427_936, 86, 193),
+    "downsampling": (433_620, 60, 95),
+    "plain": (426_432, 64, 49),
+    "kernel-3": (433_500, 100, 195),
+    "kernel-5": (427_958, 82, 189),
+    "kernel-7": (434_808, 72, 207),
+    "kernel-11": (418_238, 58, 159),
+    "kernel-15": (411_750, 50, 219),
+    "dilation-1": (426_432, 64, 49),
+    "dilation-2": (426_432, 64, 81),
+    "dilation-3": (426_432, 64, 129),
+    "dilation-6": (426_432, 64, 369),
+    "dilation-8": (426_432, 64, 609),
+    "blocks-2": (435_126, 94, 193),
+    "blocks-3": (432_240, 80, 193),
+    "blocks-4": (420_630, 70, 193),
+    "blocks-6": (440_460, 60, 193),
+    "blocks-8": (429_780, 52, 193),
+    "blocks-12": (409_626, 42, 193),
+    "ffn": (420_608, 62, 193),
+}
+"""Parameters, channels and receptive field of each variant, as docs/analysis.md has them."""
+
+
+def test_every_variant_is_as_large_as_the_documentation_says():
+    found = {
+        variant.name: changed(FULL, variant.changes) for study in STUDIES for variant in variants(study, FULL)
+    }
+    assert {
+        name: (parameters(config), config.hidden_size, config.receptive_field)
+        for name, config in found.items()
+    } == SIZES
+    text = (Path(__file__).parents[1] / "docs/analysis.md").read_text()
+    for name, (size, channels, field) in SIZES.items():
+        assert re.search(rf"\| {name} \|.*\| {size:,} \| {channels} \| {field} \|", text), name
 
 
 @pytest.mark.parametrize("study", STUDIES)
