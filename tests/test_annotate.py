@@ -286,7 +286,7 @@ def test_an_unknown_chromosome_is_told_before_anything_is_predicted(toy, tmp_pat
 def test_an_input_is_never_written_over(toy, tmp_path, setting):
     before = (toy / "g.fa").read_bytes()
     for path in (toy / "g.fa", toy / "g.gff3"):
-        with pytest.raises(InputError, match=r"input and output are one file; write to another"):
+        with pytest.raises(InputError, match=r"is named twice, to read and write or to write; name another"):
             annotated(toy, tmp_path, annotation=toy / "g.gff3", **{setting: path})
     assert (toy / "g.fa").read_bytes() == before
 

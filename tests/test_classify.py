@@ -209,7 +209,9 @@ def test_what_was_read_and_made_is_told(model, tmp_path):
 def test_the_input_and_the_folder_of_a_model_are_never_overwritten(model, tmp_path):
     path = tmp_path / "new.csv"
     path.write_text(before := "sequence,label\n" + "".join(f"{text},enhancer\n" for text in TEXTS))
-    with pytest.raises(InputError, match=r"new\.csv: input and output are one file; write to another"):
+    with pytest.raises(
+        InputError, match=r"new\.csv: is named twice, to read and write or to write; name another"
+    ):
         classify(ClassifySettings(model, str(path), tmp_path / "." / "new.csv"), QUIET)
     with pytest.raises(InputError, match="holds a fine-tuned model; choose another output folder"):
         evaluate(EvaluateSettings(model, str(path), output=model), QUIET)

@@ -82,7 +82,7 @@ def test_wrong_recipe(recipe, message, capsys, tmp_path):
             "convnova: x.csv: No space left on device",
         ),
         (OSError(errno.EACCES, "Permission denied"), 2, "convnova: Permission denied"),
-        (TerminatedError("stopped by SIGTERM"), 143, "convnova: stopped by SIGTERM"),
+        (TerminatedError("stopped by SIGTERM", 143), 143, "convnova: stopped by SIGTERM"),
         (
             KeyboardInterrupt(),
             130,

@@ -214,6 +214,7 @@ def test_the_screen_tells_what_was_found_and_what_to_do_next(finished):
     output, _, screen = finished
     flat = " ".join(screen.split())
     assert "train: 2 regions, 3,194 bp, 15 genes" in flat
+    assert "validation: 1 region (" in flat
     assert "labels (bend) in train: exon+ 18.88%" in flat
     assert (
         "receptive field 37 bp; an epoch is 50 windows of 64 bp with 18 bp of context on either side" in flat
@@ -487,7 +488,7 @@ def test_a_finished_run_is_not_trained_again(toy, finished, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, "holds another run; go on with it by --resume, or choose another output folder"),
+        ({}, "holds a run already; go on with it by --resume, or choose another output folder"),
         (
             {"resume": True, "training": training(epochs=7)},
             "holds a run with training.epochs 6, and now it is 7",

@@ -246,7 +246,7 @@ def test_resume_where_nothing_is_starts_anew(genome, finished, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, r"holds another run; go on with it by --resume, or choose another output folder"),
+        ({}, r"holds a run already; go on with it by --resume, or choose another output folder"),
         (
             {"resume": True, "epochs": 3},
             r"holds a run with epochs 2, and now it is 3; resume with the same settings",

@@ -298,7 +298,7 @@ def test_a_finished_run_is_not_trained_again(finished):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, "holds another run; go on with it by --resume, or choose another output folder"),
+        ({}, "holds a run already; go on with it by --resume, or choose another output folder"),
         (
             {"resume": True, "training": training(epochs=4)},
             "holds a run with training.epochs 3, and now it is 4",

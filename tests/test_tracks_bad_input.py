@@ -184,13 +184,15 @@ def test_signals_that_cannot_be_stored_are_refused(tmp_path, value, log1p, messa
 
 def test_a_file_that_is_no_bigwig_is_refused(tmp_path):
     (tmp_path / "s.bw").write_bytes(b"not a bigWig" * 99)
-    refused(tiny(tmp_path, tmp_path / "s.bw"), r"s\.bw: cannot be read \(.*\); copy or download it again")
+    refused(tiny(tmp_path, tmp_path / "s.bw"), r"s\.bw: it does not begin like a bigWig file; give it whole")
+    (tmp_path / "t.bw").write_bytes(b"\x26\xfc\x8f\x88" * 99)
+    refused(tiny(tmp_path, tmp_path / "t.bw"), r"t\.bw: cannot be read \(.*\); copy or download it again")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"genome": None}, r"no genome is given; name the FASTA that the tracks lie on as genome"),
+        ({"genome": None}, r"no genome is given; give the FASTA that the tracks lie on with --genome"),
         ({"log1p": True}, r"log1p has no meaning for files of peaks; leave it out"),
         ({"test_chromosomes": ["chrV"]}, r"chromosome 'chrV' is not in toy\.fa"),
         ({"validation_chromosomes": ["chrIII"]}, r"chrIII cannot be held out for validation and for test"),
@@ -239,3 +241,8 @@ def test_the_command_says_flags_as_they_are_typed(tmp_path, capsys):
     arguments = ["tracks", "--tracks", str(path), "--genome", str(tmp_path / "toy.fa"), "--min-peaks", "2"]
     assert cli.main([*arguments, "--output", str(tmp_path / "data")]) == 2
     assert capsys.readouterr().err.endswith("no track has 2 peaks or more; lower --min_peaks\n")
+
+
+def test_files_without_a_peak_are_named(tmp_path):
+    (tmp_path / "a.bed").write_text("# nothing\n")
+    refused(tiny(tmp_path, tmp_path / "a.bed"), r"a\.bed: no peak in any file; give BED or narrowPeak files")

@@ -61,7 +61,6 @@ _NAME_LISTS = (list[str], list[str] | None, tuple[str, ...])
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 
 
 class _HelpAsWritten(DefaultHelpFormatter, RawDescriptionHelpFormatter):
@@ -237,7 +236,7 @@ TASKS = {
         "train a model of many tracks, choose it on validation, and score it once on test",
         TrackTaskSettings,
         "training.track_task:finetune_tracks",
-        "; the same command begins anew",
+        "; --resume goes on from the last checkpoint, if there is one",
     ),
 }
 """What `convnova finetune` learns, by --task."""
@@ -351,7 +350,7 @@ def main(arguments: list[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         return _end(f"{place}{error.strerror or error}", EXIT_BAD_INPUT)
     except TerminatedError as error:
-        return _end(str(error), EXIT_TERMINATED)
+        return _end(str(error), error.status)
     except KeyboardInterrupt:
         return _end(f"stopped by Ctrl-C{command.after_stop if command else ''}", EXIT_INTERRUPTED)
     return 0

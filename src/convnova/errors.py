@@ -9,7 +9,11 @@ class InputError(ValueError):
 
 
 class TerminatedError(Exception):
-    """The run was asked to end by SIGTERM, and has saved what it needs to go on. Exit status 143."""
+    """The run was asked to end by SIGTERM (exit status 143) or Ctrl-C (130), and can go on where it was."""
+
+    def __init__(self, message: str, status: int):
+        super().__init__(message)
+        self.status = status
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

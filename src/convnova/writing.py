@@ -49,7 +49,7 @@ def check_other(path: Path, *inputs: str | Path | None) -> None:
         InputError: when it is one.
     """
     if any(one is not None and Path(one).resolve() == path.resolve() for one in inputs):
-        raise InputError(f"{path}: input and output are one file; write to another")
+        raise InputError(f"{path}: is named twice, to read and write or to write; name another")
 
 
 @contextmanager

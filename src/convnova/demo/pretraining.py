@@ -52,8 +52,9 @@ def pretrain_once(settings: PretrainSettings, steps: Steps) -> None:
             steps.console.print("  going on with an interrupted run", style="green")
         try:
             return [row._asdict() for row in pretrain(replace(settings, resume=has_begun))]
-        except TerminatedError:
-            raise TerminatedError("stopped, and saved; the same command goes on from here") from None
+        except TerminatedError as end:
+            message = "stopped, and saved; the same command goes on from here"
+            raise TerminatedError(message, end.status) from None
 
     key = plain(settings) | {"genome": settings.genome.name, "data": checksum(settings.genome)}
     steps.stage("pretraining", timing, key, run)

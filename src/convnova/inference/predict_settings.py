@@ -7,6 +7,8 @@ from convnova.errors import InputError
 
 TABLES = (".csv", ".tsv", ".parquet")
 BIGWIG = (".bw", ".bigwig")
+OTHER_FILES = (".txt", ".bed", ".bedgraph", ".bg", ".wig", ".json", ".xlsx", ".npy", ".npz", ".h5", ".gz")
+"""Endings of files that are not written, and so no names of folders that anybody means."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,24 @@ class PredictSettings:
     """Folder for the memory-mapped genome; default beside the FASTA."""
 
     def __post_init__(self) -> None:
+        if self.output.suffix.lower() in OTHER_FILES and not self.output.is_dir():
+            raise InputError(
+                f"{self.output}: give a folder for bigWig files, a .bw file for one track, or a table as "
+                f"{', '.join(TABLES)}"
+            )
         if self.step_bp is not None and self.step_bp < 1:
             raise InputError(f"step_bp must be at least 1, got {self.step_bp}")
         if self.is_table and self.intervals is None:
             raise InputError(
-                f"{self.output}: a table has a row for each interval, so give intervals; for the whole "
+                f"{self.output}: a table has a row for each interval, so give --intervals; for the whole "
                 "genome name a folder, which gets a bigWig file of each track"
             )
         if self.is_table and self.step_bp is not None:
             raise InputError("step_bp is for bigWig files; a table has one window around each interval")
         if self.is_bigwig and len(self.tracks) != 1:
             raise InputError(
-                f"{self.output}: one bigWig file holds one track, so name it by tracks; or name a folder for "
-                "all of them"
+                f"{self.output}: one bigWig file holds one track, so name it by --tracks; or name a folder "
+                "for all of them"
             )
 
     @property

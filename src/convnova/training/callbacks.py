@@ -150,24 +150,29 @@ class ProgressReport(TrainerCallback):
             self.progress = None
 
 
-class SaveByTheClock(TrainerCallback):
-    """Ask for a checkpoint every so many minutes, and at SIGTERM for one at once and the end of the run.
+STOPPING: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
+"""Signals that end a run with a checkpoint, in words."""
 
-    Writing a checkpoint takes all processes, so they decide together: one that is asked to stop, or whose
-    clock is ahead, decides for all.
+
+class SaveByTheClock(TrainerCallback):
+    """Ask for a checkpoint every so many minutes, and at SIGTERM or Ctrl-C for one and the end of the run.
+
+    A second Ctrl-C ends it at once. Writing a checkpoint takes all processes, so they decide together: one
+    that is asked to stop, or whose clock is ahead, decides for all.
     """
 
     def __init__(self, minutes: float):
         self.seconds = 60 * minutes
         self.was_terminated = False
-        self._was_asked_to_stop = False
-        self._previous: Any = None
+        self.asked_by: int | None = None
+        """Signal that asked for the end."""
+        self._previous: dict[int, Any] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Start the clock and take over SIGTERM (Python lets only the main thread do that)."""
+        """Start the clock and take over the signals (Python lets only the main thread do that)."""
         self.last_save = time.monotonic()
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGTERM, self._ask_to_stop)
+            self._previous = {number: signal.signal(number, self._ask_to_stop) for number in STOPPING}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Ask for what is due."""
@@ -175,7 +180,7 @@ class SaveByTheClock(TrainerCallback):
         every = GPU_AGREE_STEPS if args.device.type == "cuda" else 1
         if not is_alone and state.global_step % every and state.global_step < state.max_steps:
             return
-        wanted = [self._was_asked_to_stop, time.monotonic() - self.last_save > self.seconds]
+        wanted = [self.asked_by is not None, time.monotonic() - self.last_save > self.seconds]
         is_stopping, is_due = wanted if is_alone else _any_process(wanted, args.device)
         if is_stopping:
             self.was_terminated = True
@@ -185,13 +190,15 @@ class SaveByTheClock(TrainerCallback):
             self.last_save = time.monotonic()
 
     def close(self) -> None:
-        """Give SIGTERM back, also after an error."""
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
-            self._previous = None
+        """Give the signals back, also after an error."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
 
     def _ask_to_stop(self, signal_number: int, frame: Any) -> None:
-        self._was_asked_to_stop = True
+        if self.asked_by == signal.SIGINT == signal_number:
+            raise KeyboardInterrupt
+        self.asked_by = signal_number
 
 
 def train_to_end(trainer: Any, progress: Any, clock: SaveByTheClock | None, checkpoint: str | None) -> None:
@@ -201,7 +208,7 @@ def train_to_end(trainer: Any, progress: Any, clock: SaveByTheClock | None, chec
     closed.
 
     Raises:
-        TerminatedError: after SIGTERM, with a checkpoint saved.
+        TerminatedError: after SIGTERM or Ctrl-C, with a checkpoint saved.
     """
     try:
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -210,9 +217,11 @@ def train_to_end(trainer: Any, progress: Any, clock: SaveByTheClock | None, chec
         if clock is not None:
             clock.close()
     if clock is not None and clock.was_terminated:
+        by = clock.asked_by or signal.SIGTERM  # which another process may have had
         raise TerminatedError(
-            f"stopped by SIGTERM at step {trainer.state.global_step} of {trainer.state.max_steps}, "
-            f"checkpoint saved in {trainer.args.output_dir}; go on with --resume"
+            f"stopped by {STOPPING[by]} at step {trainer.state.global_step} of {trainer.state.max_steps}, "
+            f"checkpoint saved in {trainer.args.output_dir}; go on with --resume",
+            status=128 + by,
         )
 
 

@@ -14,6 +14,7 @@ from transformers.trainer_callback import PrinterCallback
 from convnova.console import log_console, say
 from convnova.data.base_windows import BaseWindows, label_weights
 from convnova.data.gene_task import GeneTask, load_gene_task
+from convnova.data.table import counted, some
 from convnova.errors import InputError
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.model.configuration_convnova import ConvNovaConfig
@@ -223,7 +224,10 @@ def _describe(
         say(console, note)
     for split, part in task.parts.items():
         genes = f", {len(task.genes[split]):,} genes" if split in task.genes else ""
-        say(console, f"{split}: {len(part.regions):,} regions, {part.total_bp:,} bp{genes}")
+        where = counted(len(part.regions), "region")
+        if split != "train":
+            where += f" ({some([str(region) for region in part.regions], most=3)})"
+        say(console, f"{split}: {where}, {part.total_bp:,} bp{genes}")
     shares = zip(task.label_set.labels, counts / counts.sum(), strict=True)
     share = ", ".join(f"{name} {n:.2%}" for name, n in shares)
     say(console, f"labels ({task.label_set.name}) in train: {share}")

@@ -32,7 +32,7 @@ def open_run(
     if (output / RECORD_NAME).exists():
         if not resume:
             raise InputError(
-                f"{output} holds another run; go on with it by --resume, or choose another output folder"
+                f"{output} holds a run already; go on with it by --resume, or choose another output folder"
             )
         check_same_run(output, settings, checksums, changeable)
         return get_last_checkpoint(output)

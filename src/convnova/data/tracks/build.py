@@ -70,12 +70,14 @@ def build_tracks(settings: TrackSettings, console: Console | None = None) -> Tra
     unused = [name for name in settings.changed() if name not in _SETTINGS[sources.form]]
     if unused:
         hint = f" ({TABLE_HINT})" if sources.form == "coordinates" else ""
+        if unused[0] == "liftover" and sources.form in ("peaks", "signal"):
+            hint = "; lift the files over to the genome before, with UCSC's liftOver for instance"
         raise InputError(f"{unused[0]} has no meaning for files of {sources.form}; leave it out{hint}")
     if sources.form == "deepsea":
         plan = _plan_deepsea(sources, settings)
     else:
         if settings.genome is None:
-            raise InputError("no genome is given; name the FASTA that the tracks lie on as genome")
+            raise InputError("no genome is given; give the FASTA that the tracks lie on with --genome")
         genome = Genome.open(settings.genome, settings.cache)
         make = {"peaks": _plan_peaks, "signal": _plan_signals, "coordinates": _plan_coordinates}
         plan = make[sources.form](sources, settings, genome, console)
@@ -100,6 +102,10 @@ def summary(facts: TrackFacts) -> list[str]:
             if empty := [facts.names[index] for index in np.flatnonzero(totals == 0)]:
                 line += f"; none in {counted(len(empty), 'track')}: {some(empty)}"
         lines.append(line)
+    if lacking := [split for split in SPLITS if not facts.rows.get(split)]:
+        lines.append(
+            f"nothing is there for {' and '.join(lacking)}; convnova finetune needs train and validation"
+        )
     return lines
 
 
@@ -314,6 +320,10 @@ def _rule(settings: TrackSettings) -> str:
 
 def _nothing_positive(settings: TrackSettings, n_peaks: int, longest: int) -> InputError:
     if not n_peaks:
+        if settings.min_peaks == 1:
+            return InputError(
+                f"{', '.join(settings.tracks)}: no peak in any file; give BED or narrowPeak files with a peak a line"
+            )
         return InputError(f"no track has {settings.min_peaks} peaks or more; lower min_peaks")
     needed = settings.overlap_share * settings.bin_bp
     if settings.overlap == "share" and longest <= needed:

@@ -18,6 +18,9 @@ from convnova.genome.bigwig import bigwig_library
 from convnova.genome.files import at_place, reading
 from convnova.genome.names import LEAVE_OUT
 
+_MAGIC = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
+"""First bytes of a bigWig file, in either order of bytes."""
+
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -84,5 +87,9 @@ def signals_of(files: Sequence[SignalFile], grid: BinGrid, bins: NDArray[np.int6
 def _open(path: Path) -> Any:
     library = bigwig_library()
     with reading(path, "a bigWig file"):
-        path.stat()  # says in plain words when it is not there
+        with path.open("rb") as file:  # the library prints a line of its own about other files
+            if file.read(4) not in _MAGIC:
+                raise InputError(
+                    f"{path}: it does not begin like a bigWig file; give it whole, as it was made"
+                )
         return library.open(str(path))
