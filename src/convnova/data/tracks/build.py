@@ -321,8 +321,9 @@ def _rule(settings: TrackSettings) -> str:
 def _nothing_positive(settings: TrackSettings, n_peaks: int, longest: int) -> InputError:
     if not n_peaks:
         if settings.min_peaks == 1:
+            files = ", ".join(settings.tracks)
             return InputError(
-                f"{', '.join(settings.tracks)}: no peak in any file; give BED or narrowPeak files with a peak a line"
+                f"{files}: no peak in any file; give BED or narrowPeak files with a peak a line"
             )
         return InputError(f"no track has {settings.min_peaks} peaks or more; lower min_peaks")
     needed = settings.overlap_share * settings.bin_bp
