@@ -102,8 +102,9 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path):
         write_gff3([PLUS], tmp_path / "file" / "genes.gff3", SIZES)
 
 
-@pytest.mark.skipif(not shutil.which("gffread"), reason="gffread is not on the PATH")
-def test_gffread_translates_every_gene(tmp_path):
+@pytest.fixture
+def many(tmp_path):
+    """Genes of both strands as decoded, with introns, written beside their genome."""
     rng = np.random.default_rng(3)
     settings = DecoderSettings(min_coding_bp=12, min_intron_bp=4, intron_score=2.0)
     emissions, ids = random_case(rng, 20_000)
@@ -112,6 +113,40 @@ def test_gffread_translates_every_gene(tmp_path):
     assert max(len(each.coding_exons) for each in genes) > 2
     write_gff3(genes, tmp_path / "genes.gff3", {"chr": len(ids)})
     (tmp_path / "genome.fa").write_text(f">chr\n{decode(ids)}\n")
+    return genes
+
+
+def test_gffutils_reads_every_gene(many, tmp_path):
+    """An independent reader: ids are unique, parents are there, sequences and phases read as a protein."""
+    gffutils = pytest.importorskip("gffutils")
+    path = str(tmp_path / "genes.gff3")
+    features = gffutils.create_db(path, ":memory:", merge_strategy="create_unique", keep_order=True)
+    assert features.dialect["fmt"] == "gff3"
+    assert features.directives == ["gff-version 3", "sequence-region chr 1 20000"]
+    genome = str(tmp_path / "genome.fa")
+    found = list(features.features_of_type("gene"))
+    assert len(found) == len(many)
+    for one in found:
+        (transcript,) = features.children(one, level=1)
+        assert (transcript.featuretype, transcript.start, transcript.end) == ("mRNA", one.start, one.end)
+        coding = list(features.children(transcript, featuretype="CDS", order_by="start"))
+        exons = list(features.children(transcript, featuretype="exon", order_by="start"))
+        assert [(c.start, c.end, c.strand) for c in coding] == [(e.start, e.end, one.strand) for e in exons]
+        ordered = coding if one.strand == "+" else coding[::-1]
+        text, phases_due = "", []
+        for piece in ordered:
+            phases_due.append(str(-len(text) % 3))
+            text += piece.sequence(genome)  # reverse complement on strand -
+        assert [piece.frame for piece in ordered] == phases_due
+        codons = [text[at : at + 3] for at in range(0, len(text), 3)]
+        assert codons[0] == "ATG"
+        stops = [codon in ("TAA", "TAG", "TGA") for codon in codons]
+        assert stops == [False] * (len(codons) - 1) + [True]
+
+
+@pytest.mark.skipif(not shutil.which("gffread"), reason="gffread is not on the PATH")
+def test_gffread_translates_every_gene(many, tmp_path):
+    genes = many
     command = ["gffread", "-E", "genes.gff3", "-g", "genome.fa", "-y", "all.fa"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "rror" not in done.stderr
