@@ -12,7 +12,8 @@ from measure import arguments, interleaved, paired_ratio, report, save
 from model_speed import training_step
 from torch import nn
 
-from convnova.model.modeling_convnova import ConvNovaForSequenceClassification, Dropout
+from convnova.model.layers_convnova import Dropout
+from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
 from convnova.model.presets import preset
 
 OURS = "as it is: bf16, eight random bits an element"
