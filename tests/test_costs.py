@@ -79,7 +79,7 @@ def test_multiply_adds_are_counted_and_parameters_are_those_in_use():
 
 @pytest.mark.parametrize("preset", sorted({sizes["0.5m"] for sizes in SYSTEMS.values()} - {"dnabert2-0.5m"}))
 def test_every_system_has_a_size(preset):
-    """Also those that read no sequence of the length that sizes are counted at; DNABERT-2 makes words first."""
+    """Also those that read no sequence of the length that sizes are counted at; DNABERT-2 takes long."""
     size = size_of(f"preset:{preset}")
     assert size.parameters > 0
     assert size.multiply_adds_per_bp > 0
