@@ -25,7 +25,7 @@ from convnova.analysis.study_tasks import StudyTask, study_tasks
 from convnova.analysis.trials import run_trials, trials_of
 from convnova.baselines.architectures import any_config
 from convnova.benchmark.formats import markdown_table
-from convnova.console import log_console, plain_table, say
+from convnova.console import log_console, plain_table, progress_bar, say
 from convnova.data.reading import read_sequences
 from convnova.errors import InputError
 from convnova.evaluation.statistics import Spread, interval_of_mean, spread
@@ -79,7 +79,10 @@ def _look(settings: ReceptiveFieldSettings, console: Console) -> FieldProfile:
     model = load_backbone(settings.model)
     field = model.config.receptive_field
     sequences = _windows(settings, 2 * field if settings.window_bp is None else settings.window_bp)
-    profile = effective_field(model, sequences, settings.positions, settings.training.seed, reach=field)
+    with progress_bar(console, "gradients", len(sequences)) as advance:
+        profile = effective_field(
+            model, sequences, settings.positions, settings.training.seed, reach=field, advance=advance
+        )
     header = ["window", "bp"]
     rows = [[f"holds {share:.0%} of the influence", f"{profile.width(share):,}"] for share in SHARES]
     rows.append(["receptive field of the network", f"{field:,}"])
@@ -92,7 +95,7 @@ def _look(settings: ReceptiveFieldSettings, console: Console) -> FieldProfile:
     ]
     table = [["distance_bp", "influence"]]
     table += [[str(d), f"{v:.6g}"] for d, v in zip(profile.offsets, profile.influence, strict=True)]
-    _write(settings.output, lines, table, lambda: profile_figure(profile, settings.model))
+    _write(settings.output, lines, table, lambda: profile_figure(profile, Path(settings.model).name))
     say(console, f"-> {settings.output / f'{NAME}.md'}")
     return profile
 

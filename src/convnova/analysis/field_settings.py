@@ -23,9 +23,9 @@ class ReceptiveFieldSettings(StudySettings):
     """Receptive fields of the sweep, as shares of the length of the median training sequence."""
     window_bp: int | None = None
     """Bases of a sequence that are looked at, drawn from longer ones; default twice the receptive field."""
-    most_sequences: int = 128
+    most_sequences: int = 64
     """Windows that gradients are averaged over."""
-    positions: int = 8
+    positions: int = 4
     """Outputs looked at in each window."""
 
     def __post_init__(self) -> None:

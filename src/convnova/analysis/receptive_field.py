@@ -12,7 +12,7 @@ NeurIPS 2016, arXiv 1701.04128.
 B batch, L length in bp, C channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +47,12 @@ class FieldProfile(NamedTuple):
 
 
 def effective_field(
-    model: Any, sequences: Sequence[Ids], positions: int = 8, seed: int = 0, reach: int | None = None
+    model: Any,
+    sequences: Sequence[Ids],
+    positions: int = 4,
+    seed: int = 0,
+    reach: int | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> FieldProfile:
     """Return how much the outputs of a backbone depend on the bases around them.
 
@@ -58,6 +63,7 @@ def effective_field(
             the middle of a shorter one.
         seed: draws the positions, and what is summed of the channels of an output.
         reach: farthest distance in bp that is looked at; default the whole sequence.
+        advance: is told of sequences that are done.
 
     Raises:
         ValueError: when there is no sequence, or they differ in length.
@@ -82,6 +88,8 @@ def effective_field(
                     around = slice(first - place + reach, last - place + reach)
                     sums[around] += norm[first:last]
                     counts[around] += 1
+            if advance is not None:
+                advance(len(batch))
     influence = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
     return FieldProfile(field, np.arange(-reach, reach + 1), influence / influence.sum())
 
