@@ -40,3 +40,10 @@ def progress_bar(console: Console, what: str, total: int) -> Iterator[Callable[[
     ) as bar:
         task = bar.add_task("", total=total)
         yield lambda done: bar.update(task, advance=done)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words: ``2 h 5 min``, ``3 min 20 s``, ``7 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,9 +1,11 @@
 """Files that appear whole or not at all: they are filled under another name, then renamed."""
 
+import csv
+import io
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,13 @@ def write_text(path: Path, text: str) -> None:
     """Write a file of text whole or not at all."""
     with whole_file(path) as staging:
         staging.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file whole or not at all; the first row is its header."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def _strict(value: Any) -> Any:

@@ -6,11 +6,9 @@ OUTPUT/ablation.md    the same as tables, beside the published values where ther
 OUTPUT/TASK.png       the difference that each variant makes
 """
 
-import csv
-import importlib.util
-import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +20,7 @@ from convnova.analysis.study_tasks import StudyTask, study_tasks
 from convnova.analysis.trials import run_trials, trials_of
 from convnova.benchmark.formats import markdown_table
 from convnova.benchmark.jobs import as_name
+from convnova.benchmark.sheets import score_text
 from convnova.console import log_console, plain_table, say
 from convnova.errors import InputError
 from convnova.evaluation.published import read_published
@@ -35,10 +34,11 @@ from convnova.evaluation.statistics import (
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.variants import FULL, Variant, variants
 from convnova.training.arguments import quiet_libraries
+from convnova.training.figures import write_figure
 from convnova.training.record import processor
 from convnova.training.start import check_model, start
 from convnova.training.task_settings import TaskNetworkSettings
-from convnova.writing import make_folder, whole_file, write_text
+from convnova.writing import make_folder, write_csv, write_text
 
 TABLE_NAME, CSV_NAME = "ablation.md", "ablation.csv"
 _PUBLISHED_SUITE = "ConvNova ablation"
@@ -161,7 +161,6 @@ def table_of(rows: Sequence[AblationRow]) -> tuple[list[str], list[list[str]]]:
     lines = []
     for row in rows:
         found = row.against_full
-        spread_shown = "" if math.isnan(row.scores.sd) else f" ± {100 * row.scores.sd:.1f}"
         lines.append(
             [
                 row.study,
@@ -170,7 +169,7 @@ def table_of(rows: Sequence[AblationRow]) -> tuple[list[str], list[list[str]]]:
                 f"{row.parameters:,}",
                 str(row.channels),
                 f"{row.receptive_field_bp:,}",
-                f"{100 * row.scores.mean:.1f}{spread_shown}",
+                score_text(row.scores.mean, row.scores.sd, 100),
                 "" if found is None else f"{100 * found.difference:+.1f}",
                 _interval_shown(row.interval),
                 "" if found is None or math.isnan(found.p_t) else f"{found.p_t:.3f}",
@@ -193,9 +192,7 @@ def _write(settings: AblationSettings, rows: Sequence[AblationRow]) -> None:
         own = [row for row in rows if row.task == task]
         lines += [f"## {task}", "", f"Score: {own[0].metric}, times 100.", ""]
         lines += [*markdown_table(*table_of(own)), ""]
-        if importlib.util.find_spec("matplotlib") is not None:
-            with whole_file(settings.output / f"{as_name(task)}.png") as staging:
-                staging.write_bytes(differences_figure(own))
+        write_figure(settings.output / f"{as_name(task)}.png", partial(differences_figure, own))
     lines += [
         "Difference, its 95 % interval and p are of the paired t over seeds, which takes differences between "
         "seeds for normal. Parameters are the backbone's. Published: the paper's values as a summary of it "
@@ -203,17 +200,14 @@ def _write(settings: AblationSettings, rows: Sequence[AblationRow]) -> None:
         "",
     ]
     write_text(settings.output / TABLE_NAME, "\n".join(lines))
-    write_text(settings.output / CSV_NAME, _csv(rows))
+    write_csv(settings.output / CSV_NAME, _csv_rows(rows))
 
 
-def _csv(rows: Sequence[AblationRow]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+def _csv_rows(rows: Sequence[AblationRow]) -> Iterator[Sequence[Any]]:
     header = ["task", "metric", "study", "variant", "parameters", "channels", "receptive_field_bp"]
-    writer.writerow([*header, "mean", "sd", "seeds", "difference", "low", "high", "p_t", "published"])
+    yield [*header, "mean", "sd", "seeds", "difference", "low", "high", "p_t", "published"]
     for row in rows:
         found = row.against_full
         fixed = [row.task, row.metric, row.study, row.variant.name, row.parameters, row.channels]
         compared = ["", "", "", ""] if found is None else [found.difference, *row.interval, found.p_t]
-        writer.writerow([*fixed, row.receptive_field_bp, *row.scores, *compared, row.published])
-    return text.getvalue()
+        yield [*fixed, row.receptive_field_bp, *row.scores, *compared, row.published]

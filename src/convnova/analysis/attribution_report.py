@@ -8,10 +8,8 @@ OUTPUT/motifs.png          their logos
 OUTPUT/profile.png         mean contribution by position, and the sequences of the strongest contributions
 """
 
-import csv
-import importlib.util
-import io
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from rich.console import Console
@@ -28,7 +26,8 @@ from convnova.errors import InputError
 from convnova.inference.classify import as_trained
 from convnova.inference.saved_task import SavedTask, load_task_model
 from convnova.model.configuration_convnova import ConvNovaConfig
-from convnova.writing import make_folder, whole_file, write_text
+from convnova.training.figures import write_figure
+from convnova.writing import make_folder, whole_file, write_csv, write_text
 
 
 def attribute_task(
@@ -138,14 +137,12 @@ def _write(
         np.savez_compressed(
             file, names=names, ids=found.ids, lengths=found.lengths, hypothetical=found.hypothetical
         )
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["motif", "sequence", "start", "end", "strand"])
-    for motif in motifs:
-        width = len(motif.frequencies)
-        for row, start, is_reverse in zip(motif.sequences, motif.starts, motif.is_reverse, strict=True):
-            writer.writerow([motif.name, names[row], start, start + width, "-" if is_reverse else "+"])
-    write_text(output / "seqlets.csv", text.getvalue())
+    places = [
+        [motif.name, names[row], start, start + len(motif.frequencies), "-" if is_reverse else "+"]
+        for motif in motifs
+        for row, start, is_reverse in zip(motif.sequences, motif.starts, motif.is_reverse, strict=True)
+    ]
+    write_csv(output / "seqlets.csv", [["motif", "sequence", "start", "end", "strand"], *places])
     write_text(output / "motifs.meme", write_meme(list(motifs)))
     lines = [f"# What makes {label}", "", f"{len(found.lengths):,} sequences, {settings.method}."]
     if found.deltas is not None:
@@ -153,8 +150,5 @@ def _write(
     lines += ["", *markdown_table(*table_of(motifs, found)), ""]
     lines += ["Motifs by what they contribute over all sequences; pos raises the output, neg lowers it.", ""]
     write_text(output / "motifs.md", "\n".join(lines))
-    if importlib.util.find_spec("matplotlib") is not None:
-        figures = {"profile.png": profile_figure(found, label), "motifs.png": motifs_figure(motifs)}
-        for name, drawn in figures.items():
-            with whole_file(output / name) as staging:
-                staging.write_bytes(drawn)
+    write_figure(output / "profile.png", partial(profile_figure, found, label))
+    write_figure(output / "motifs.png", partial(motifs_figure, motifs))

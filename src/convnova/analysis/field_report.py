@@ -6,9 +6,6 @@ OUTPUT/receptive_field.png
 OUTPUT/trials/                with --sweep a result file a training
 """
 
-import csv
-import importlib.util
-import io
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +22,7 @@ from convnova.analysis.study_tasks import StudyTask, study_tasks
 from convnova.analysis.trials import run_trials, trials_of
 from convnova.baselines.architectures import any_config
 from convnova.benchmark.formats import markdown_table
+from convnova.benchmark.sheets import score_text
 from convnova.console import log_console, plain_table, progress_bar, say
 from convnova.data.reading import read_sequences
 from convnova.errors import InputError
@@ -34,7 +32,8 @@ from convnova.model.modeling_convnova import ConvNovaModel
 from convnova.model.variants import field_changes
 from convnova.sequence import Ids
 from convnova.training.arguments import quiet_libraries
-from convnova.writing import make_folder, whole_file, write_text
+from convnova.training.figures import write_figure
+from convnova.writing import make_folder, write_csv, write_text
 
 NAME = "receptive_field"
 
@@ -181,10 +180,9 @@ def sweep_table(scores: Sequence[FieldScore]) -> tuple[list[str], list[list[str]
     header = ["task", "field, bp", "of the input", "kernel", "channels", "parameters", "score", "95 %"]
     rows = []
     for one in scores:
-        sd = "" if math.isnan(one.scores.sd) else f" ± {100 * one.scores.sd:.1f}"
         low, high = one.interval
         row = [one.task, f"{one.field_bp:,}", f"{one.field_bp / one.length_bp:.0%}", str(one.kernel_size)]
-        row += [str(one.channels), f"{one.parameters:,}", f"{100 * one.scores.mean:.1f}{sd}"]
+        row += [str(one.channels), f"{one.parameters:,}", score_text(one.scores.mean, one.scores.sd, 100)]
         rows.append([*row, "" if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"])
     return header, rows
 
@@ -194,9 +192,5 @@ def _write(
 ) -> None:
     """Write the report, its numbers and its figure."""
     write_text(output / f"{NAME}.md", "\n".join(lines))
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(table)
-    write_text(output / f"{NAME}.csv", text.getvalue())
-    if importlib.util.find_spec("matplotlib") is not None:
-        with whole_file(output / f"{NAME}.png") as staging:
-            staging.write_bytes(draw())
+    write_csv(output / f"{NAME}.csv", table)
+    write_figure(output / f"{NAME}.png", draw)

@@ -6,7 +6,6 @@ A finished trial is never repeated, and several processes may work on one folder
 """
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from convnova.benchmark.claims import Claims
 from convnova.benchmark.jobs import as_name, is_finished
 from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.suite import on_its_strand
-from convnova.console import say
+from convnova.console import duration, say
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.learn import learn, measure
 from convnova.training.record import plain, session
@@ -89,21 +88,14 @@ def run_trials(trials: Sequence[Trial], settings: StudySettings, console: Consol
         torch.set_num_threads(settings.threads)
     missing = [trial for trial in trials if not is_finished(trial, output)]
     say(console, f"{len(trials)} trainings, {len(trials) - len(missing)} finished before -> {output}")
-    claims, began, done = Claims(missing, output), time.perf_counter(), 0
+    claims = Claims(missing, output)
     try:
-        while claims.waiting:
-            if (trial := claims.take()) is None:
-                claims.pause()
-                continue
+        for trial in claims.in_turn():
             result = run_trial(trial)
             write_json(trial.folder(output) / RESULT_NAME, result)
             claims.give_back(trial)
-            done += 1
-            open_trials = sum(not (one.folder(output) / RESULT_NAME).exists() for one in missing)
-            left = (time.perf_counter() - began) / done * open_trials / 60
             score = f"{result['metric']} {result['score']:.4f} (validation {result['validation']:.4f})"
-            count = f"{len(missing) - open_trials} of {len(missing)}, about {left:.0f} min left"
-            say(console, f"{trial}: {score}, {result['seconds']:.0f} s  [{count}]")
+            say(console, f"{trial}: {score}, {duration(result['seconds'])}  [{claims.how_far()}]")
     finally:
         claims.close()
     return [json.loads((trial.folder(output) / RESULT_NAME).read_text()) for trial in trials]

@@ -7,7 +7,7 @@ OUTPUT/time.png, memory.png
 """
 
 import csv
-import importlib.util
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +22,8 @@ from convnova.benchmark.suite import models_of
 from convnova.console import log_console, plain_table, say
 from convnova.errors import InputError, nearest
 from convnova.training.arguments import quiet_libraries
-from convnova.writing import make_folder, whole_file, write_text
+from convnova.training.figures import write_figure
+from convnova.writing import make_folder, write_text
 
 SYSTEMS = {
     "convnova": {"0.5m": "nt-0.5m", "1.7m": "nt"},
@@ -56,10 +57,8 @@ def compare(settings: CompareSettings, console: Console | None = None) -> Compar
     header, rows = table_of(found)
     console.print(plain_table(header, rows))
     write_text(settings.output / TABLE_NAME, report(settings, found))
-    if importlib.util.find_spec("matplotlib") is not None:
-        for kind in ("time", "memory"):
-            with whole_file(settings.output / f"{kind}.png") as staging:
-                staging.write_bytes(growth_figure(costs, kind))
+    for kind in ("time", "memory"):
+        write_figure(settings.output / f"{kind}.png", partial(growth_figure, costs, kind))
     say(console, f"-> {settings.output / TABLE_NAME}")
     return found
 

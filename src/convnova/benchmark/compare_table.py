@@ -10,6 +10,7 @@ from convnova.benchmark.compare_quality import Quality
 from convnova.benchmark.compare_settings import CompareSettings
 from convnova.benchmark.costs import BASES, KINDS, Cost, Kind, Size, growth
 from convnova.benchmark.formats import markdown_table
+from convnova.benchmark.sheets import score_text
 from convnova.training.record import processor
 
 SHOWN_BP = 1024
@@ -40,8 +41,7 @@ def table_of(found: Comparison) -> tuple[list[str], list[list[str]]]:
         row = [name]
         if found.quality:
             quality = found.quality[name]
-            spread = "" if math.isnan(quality.sd) else f" ± {100 * quality.sd:.1f}"
-            row.append(f"{100 * quality.mean:.1f}{spread}")
+            row.append(score_text(quality.mean, quality.sd, 100))
             row += [f"{quality.learning_rate:g}" if quality.learning_rate else "-"] if is_chosen else []
         row += [f"{size.parameters:,}", f"{size.multiply_adds_per_bp:,.0f}"]
         for kind in KINDS:

@@ -29,14 +29,12 @@ Ended = tuple[Job, Outcome | InputError]
 
 def run_in_process(claims: Claims[Job], settings: BenchmarkSettings) -> Iterator[Ended]:
     """Yield outcomes one after another."""
-    while claims.waiting:
-        if (job := claims.take()) is not None:
-            try:
-                yield job, run_job(job, job.folder(claims.output), settings.threads)
-            except InputError as error:
-                yield job, error
-        elif claims.waiting:
-            claims.pause()
+    for job in claims.in_turn():
+        try:
+            outcome: Outcome | InputError = run_job(job, job.folder(claims.output), settings.threads)
+        except InputError as error:
+            outcome = error
+        yield job, outcome
 
 
 def run_on_ray(claims: Claims[Job], settings: BenchmarkSettings) -> Iterator[Ended]:

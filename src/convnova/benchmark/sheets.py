@@ -107,7 +107,7 @@ def _standings(table: ResultsTable, found: Overview) -> Sheet:
         rows.append(
             (
                 column.name,
-                _shown(standing.mean, standing.sd, scale),
+                score_text(standing.mean, standing.sd, scale),
                 f"{standing.mean_rank:.2f}",
                 parameters_text(column.parameters),
                 minutes_text(standing.training_seconds),
@@ -117,7 +117,7 @@ def _standings(table: ResultsTable, found: Overview) -> Sheet:
     metrics = ", ".join(dict.fromkeys(metric_title(row.metric) for row in table.rows))
     note = f"Mean of {metrics}; ± over seeds of that mean. Ranks average ties."
     if found.best_published is not None:
-        best = _shown(found.best_published, None, scale)
+        best = score_text(found.best_published, None, scale)
         note += f" The best published value of each task, whatever the model, averages {best}."
     ours = frozenset(i for i, standing in enumerate(found.standings) if standing.column.is_ours)
     header = ("model", "mean", "mean rank", "parameters", "training, a run", "protocol")
@@ -130,8 +130,8 @@ def _partial(table: ResultsTable, found: Overview) -> Sheet:
         (
             one.column.name,
             f"{one.tasks} of {len(found.rows)}",
-            _shown(one.mean, None, scale),
-            *(_shown(value, None, scale) for value in one.ours.values()),
+            score_text(one.mean, None, scale),
+            *(score_text(value, None, scale) for value in one.ours.values()),
             parameters_text(one.column.parameters),
             one.column.protocol + (" (second-hand)" if one.column.is_second_hand else ""),
         )
@@ -182,26 +182,27 @@ def _cell(cell: Cell | None, row: Row, column: Column, seeds: int) -> str:
     if cell is None:
         return NONE
     mark = "?" if cell.is_ambiguous else "" if cell.is_comparable else " *"
-    return _shown(cell.value, cell.sd, scale_of(row.metric)) + mark
+    return score_text(cell.value, cell.sd, scale_of(row.metric)) + mark
 
 
 def _ours(cell: Cell | None, row: Row, seeds: int) -> str:
     if cell is None:
         return f"{NONE} (0 of {seeds} seeds)"
-    text = _shown(cell.value, cell.sd, scale_of(row.metric))
+    text = score_text(cell.value, cell.sd, scale_of(row.metric))
     return text if len(cell.by_seed) == seeds else f"{text} ({len(cell.by_seed)} of {seeds} seeds)"
 
 
-def _shown(value: float, sd: float | None, scale: float) -> str:
+def score_text(value: float, sd: float | None, scale: float) -> str:
+    """Return a mean score and its standard deviation, if there is one, as ``81.5 ± 0.3``."""
     if math.isnan(value):
         return NONE
     digits = 1 if scale == 100 else 3
     text = f"{value * scale:.{digits}f}"
-    return text if sd is None else f"{text} ± {sd * scale:.{digits}f}"
+    return text if sd is None or math.isnan(sd) else f"{text} ± {sd * scale:.{digits}f}"
 
 
 def _number(value: float, row: Row) -> str:
-    return _shown(value, None, scale_of(row.metric))
+    return score_text(value, None, scale_of(row.metric))
 
 
 def _interval(cell: Cell | None, row: Row) -> str:
@@ -217,7 +218,7 @@ def _rank(found: Overview, row: Row, column: Column) -> str:
 
 def _difference(compared: PairedComparison, scale: float) -> tuple[str, ...]:
     sd = None if math.isnan(compared.sd) else compared.sd
-    shown = ("+" if compared.difference >= 0 else "") + _shown(compared.difference, sd, scale)
+    shown = ("+" if compared.difference >= 0 else "") + score_text(compared.difference, sd, scale)
     return shown, str(compared.pairs), _p(compared.p_t), _p(compared.p_signs)
 
 

@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from convnova.benchmark.outcome import write_outcome
 from convnova.benchmark.protocols import SUITE_DEFAULTS, Protocol, protocol_of
 from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.settings import BenchmarkSettings
-from convnova.console import log_console, say
+from convnova.console import duration, log_console, say
 from convnova.data.catalogue import Task, chosen_tasks
 from convnova.data.catalogue.folder import check_folder
 from convnova.errors import InputError
@@ -53,7 +52,7 @@ def run_jobs(jobs: Sequence[Job], settings: BenchmarkSettings, console: Console)
     missing = [job for job in jobs if not is_finished(job, output)]
     models = ", ".join(dict.fromkeys(job.model for job in jobs))
     say(console, f"{settings.suite}: {len(jobs)} jobs ({models}), {len(jobs) - len(missing)} finished before")
-    claims, done, began = Claims(missing, output), 0, time.perf_counter()
+    claims = Claims(missing, output)
     failed: list[InputError] = []
     try:
         for job, outcome in ENGINES[settings.engine](claims, settings):
@@ -65,11 +64,7 @@ def run_jobs(jobs: Sequence[Job], settings: BenchmarkSettings, console: Console)
             outcome.result["command"] = command_line(sys.argv[1:])
             write_outcome(outcome, job.folder(output))
             claims.give_back(job)
-            done += 1
-            open_jobs = sum(not (one.folder(output) / RESULT_NAME).exists() for one in missing)
-            left = (time.perf_counter() - began) / done * open_jobs
-            count = f"{len(missing) - open_jobs} of {len(missing)}"
-            say(console, f"{_line(job, outcome.result)}  [{count}, about {_duration(left)} left]")
+            say(console, f"{_line(job, outcome.result)}  [{claims.how_far()}]")
     finally:
         claims.close()
     if len(failed) < len(jobs):
@@ -232,11 +227,5 @@ def _line(job: Job, result: dict[str, Any]) -> str:
     metric = result["metric"]
     return (
         f"{job}: {metric} {result['scores'][metric]:.4f} (validation {result['validation'][metric]:.4f}), "
-        f"{_duration(result['training_seconds'])}"
+        f"{duration(result['training_seconds'])}"
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

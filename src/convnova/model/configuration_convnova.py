@@ -204,17 +204,7 @@ class ConvNovaConfig(PretrainedConfig):
         for name, choices in (("gating", GATINGS), ("second_branch", SECOND_BRANCHES), ("pooling", POOLINGS)):
             value = getattr(self, name)
             _require(value in choices, f"{name} must be one of {', '.join(choices)}", value)
-        _require(
-            self.gating == "none" or (self.gating == "dual") == (self.second_branch != "none"),
-            "gating dual needs a second_branch, complement or copy, and gating single has second_branch none",
-            (self.gating, self.second_branch),
-        )
-        _require(
-            not self.downsampling or self._is_unet(),
-            "downsampling must be one whole number for each block: 1, or twice or half of the one before, "
-            "and 1 at the last",
-            self.downsampling,
-        )
+        self._check_variant()
         for name in ("dropout", "classifier_dropout"):
             value = getattr(self, name)
             _require(_is_number(value) and 0 <= value < 1, f"{name} must be a number in [0, 1)", value)
@@ -237,6 +227,20 @@ class ConvNovaConfig(PretrainedConfig):
             self.pad_token_id == VOCABULARY.index("N"),
             "pad_token_id must be 4, which is N",
             self.pad_token_id,
+        )
+
+    def _check_variant(self) -> None:
+        """Check what belongs together of gates, branches and scales."""
+        _require(
+            self.gating == "none" or (self.gating == "dual") == (self.second_branch != "none"),
+            "gating dual needs a second_branch, complement or copy, and gating single has second_branch none",
+            (self.gating, self.second_branch),
+        )
+        _require(
+            not self.downsampling or self._is_unet(),
+            "downsampling must be one whole number for each block: 1, or twice or half of the one before, "
+            "and 1 at the last",
+            self.downsampling,
         )
 
     def _is_unet(self) -> bool:

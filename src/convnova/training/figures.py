@@ -15,6 +15,7 @@ from typing import Any, ParamSpec
 from convnova.evaluation.masked_lm import Summary
 from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import SCORES_NAME, read_scores
+from convnova.writing import whole_file
 
 P = ParamSpec("P")
 
@@ -44,6 +45,13 @@ def write_learning_curve(run: Path) -> Path | None:
     path = run / FIGURE_NAME
     path.write_bytes(learning_curve(run))
     return path
+
+
+def write_figure(path: Path, draw: Callable[[], bytes]) -> None:
+    """Draw a figure into a file, whole or not at all; not at all where matplotlib is not installed."""
+    if importlib.util.find_spec("matplotlib") is not None:
+        with whole_file(path) as staging:
+            staging.write_bytes(draw())
 
 
 def styled(draw: Callable[P, bytes]) -> Callable[P, bytes]:
