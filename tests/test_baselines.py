@@ -56,9 +56,9 @@ def config_of(name, **changes):
     return CONFIGS[name.split(",")[0]](**FORMS[name] | changes)
 
 
-def classifier(name, labels=3):
+def classifier(name, labels=3, **changes):
     torch.manual_seed(0)
-    return BaselineForSequenceClassification(config_of(name, num_labels=labels)).eval()
+    return BaselineForSequenceClassification(config_of(name, num_labels=labels, **changes)).eval()
 
 
 def batch(lengths=(70, 41, 66), seed=0):
@@ -76,9 +76,10 @@ def test_no_system_is_missed():
     assert set(TINY) == set(CONFIGS)
 
 
+@pytest.mark.parametrize("pooling", [{}, {"pooling": "segments", "pooling_segments": 7}])
 @pytest.mark.parametrize("name", FORMS)
-def test_a_sequence_has_an_embedding_and_logits(name):
-    model, (ids, mask) = classifier(name), batch()
+def test_a_sequence_has_an_embedding_and_logits(name, pooling):
+    model, (ids, mask) = classifier(name, **pooling), batch()
     with torch.no_grad():
         assert model(ids, mask).logits.shape == (3, 3)
         assert model.embed(ids, mask).shape == (3, model.config.pooled_size)

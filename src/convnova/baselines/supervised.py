@@ -54,6 +54,11 @@ class SupervisedConfig(BaselineConfig):
         """The one length that is read; shorter sequences are padded."""
         return self.input_bp
 
+    @property
+    def pooled_size(self) -> int:
+        """Channels of the last layer, which has read all positions: no pooling is left to choose."""
+        return self.hidden_size
+
 
 class SupervisedModel(Backbone):
     """A system that reads all bases of a sequence of one length."""
