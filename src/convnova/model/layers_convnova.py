@@ -30,6 +30,15 @@ class SameConv(nn.Conv1d):
         """Return the convolution of x (B, L, C_in)."""
         return convolve(x, self.weight, self.bias, self.dilation[0])
 
+    @property
+    def reach(self) -> int:
+        """How many bases to either side an output depends on."""
+        return self.dilation[0] * (self.kernel_size[0] - 1) // 2
+
+    def inner(self, x: Tensor) -> Tensor:
+        """Return the convolution of x (B, L, C_in) where its kernel lies inside, (B, L - 2 reach, C_out)."""
+        return _convolve(x, self.weight, self.bias, self.dilation[0], padding=0)
+
 
 class Pointwise(nn.Linear):
     """Linear layer at each base, (B, L, C_in) to (B, L, C_out).
@@ -132,14 +141,27 @@ class GatedConvBlock(GradientCheckpointingLayer):
             gates: second branch B, (B, L, C); None where there is none.
             mask: 1 at real positions and 0 at padding, (B, L, 1).
         """
-        feature_input = keep_real(self.feature_norm(self.dropout(features)), mask)
-        hidden = self.feature_activation(self.feature_conv(feature_input))
-        if self.gate_conv is None:
+        hidden = self.feature_activation(self.feature_conv(self.feature_input(features, mask)))
+        gate = None
+        if self.gate_conv is not None:
+            gate = self.gate_activation(self.gate_conv(self.gate_input(features, gates, mask)))
+        return self.add(features, gates, hidden, gate)
+
+    def feature_input(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        """Return what the convolution of the feature branch reads, (B, L, C)."""
+        return keep_real(self.feature_norm(self.dropout(features)), mask)
+
+    def gate_input(self, features: Tensor, gates: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Return what the other convolution reads, (B, L, C)."""
+        return keep_real(self.gate_norm(self.dropout(features if gates is None else gates)), mask)
+
+    def add(
+        self, features: Tensor, gates: Tensor | None, hidden: Tensor, gate: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the two branches with what the convolutions have found in them, each of (B, L, C)."""
+        if gate is None:
             features = features + hidden
         else:
-            second = features if gates is None else gates
-            gate_input = keep_real(self.gate_norm(self.dropout(second)), mask)
-            gate = self.gate_activation(self.gate_conv(gate_input))
             features = self.sum(features, hidden, gate)
             gates = None if gates is None else gates + gate
         if self.ffn is not None:

@@ -110,8 +110,7 @@ class ConvNovaModel(ConvNovaPreTrainedModel):
         mask = None if attention_mask is None else attention_mask.unsqueeze(-1).to(bases.dtype)
         bases = keep_real(bases, mask)
 
-        features = self.stem_activation(self.stem(bases))
-        gates = self._second_branch(bases)
+        features, gates = self.branches(bases)
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         # Kept only when asked for: a forward without gradients needs no more than one block's memory.
@@ -123,20 +122,33 @@ class ConvNovaModel(ConvNovaPreTrainedModel):
             features, gates = block(features, gates, mask)
             if hidden_states is not None:
                 hidden_states += (features,)
-        features = features + self.output_mlp(features)
-        if self.final_conv is not None:
-            features = self.final_conv(features)
+        features = self.output(features)
         return _as_output(
             BaseModelOutput(last_hidden_state=features, hidden_states=hidden_states),
             self.config.return_dict if return_dict is None else return_dict,
         )
 
-    def _second_branch(self, bases: Tensor) -> Tensor | None:
-        """Return the second branch after its stem, (B, L, C); None where there is none."""
+    def branches(self, bases: Tensor, is_inner: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Return both branches after their stems, (B, L, C); None for a second one where there is none.
+
+        Args:
+            bases: one-hot or soft bases, (B, L, V).
+            is_inner: whether to return only positions that no padding reaches, (B, L - 8, C).
+        """
+
+        def read(stem: SameConv, x: Tensor) -> Tensor:
+            return stem.inner(x) if is_inner else stem(x)
+
+        features = self.stem_activation(read(self.stem, bases))
         if self.config.second_branch == "none":
-            return None
-        read = bases[..., COMPLEMENT] if self.config.second_branch == "complement" else bases
-        return self.complement_stem_activation(self.complement_stem(read))
+            return features, None
+        other = bases[..., COMPLEMENT] if self.config.second_branch == "complement" else bases
+        return features, self.complement_stem_activation(read(self.complement_stem, other))
+
+    def output(self, features: Tensor) -> Tensor:
+        """Return the last hidden state (B, L, C) of the feature branch after the blocks."""
+        features = features + self.output_mlp(features)
+        return features if self.final_conv is None else self.final_conv(features)
 
 
 class ConvNovaForMaskedLM(ConvNovaPreTrainedModel):

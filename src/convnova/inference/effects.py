@@ -1,0 +1,142 @@
+"""What edits of a sequence do to a model's outputs: of a sequence, of each base, of its language model.
+
+An effect reads references once, and gives what tells the effects of edits of them from then on.
+
+M edits, N reference sequences, W width of a window, K outputs, C channels.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convnova.inference.edited_pooling import PooledReference
+from convnova.inference.edits import Edits, ReferencePass
+from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.sequence import N
+
+Effects = Callable[[Edits], Tensor]
+"""Gives a number for each edit and output, (M, K)."""
+Effect = Callable[[ReferencePass], Effects]
+Score = Callable[[Tensor], Tensor]
+"""Logits (B, K) to one number a sequence, (B,), or to several, (B, n)."""
+
+
+def output_change(model: Any, score: Score) -> Effect:
+    """Return the change of what `score` reads of a sequence head's logits, (M, n)."""
+
+    def of(reference: ReferencePass) -> Effects:
+        pooled = PooledReference(reference, model.config)
+        before = _scores(model, score, pooled.pooled)
+
+        def effects(edits: Edits) -> Tensor:
+            return _scores(model, score, pooled.edited(edits, reference.edited(edits))) - before[edits.rows]
+
+        return effects
+
+    return of
+
+
+def embedding_distance(reference: ReferencePass) -> Effects:
+    """Return by how much an edit moves the mean of the hidden states: Euclidean distance, (M, 1)."""
+    pooled = PooledReference(reference, ConvNovaConfig(pooling="mean"))
+
+    def effects(edits: Edits) -> Tensor:
+        moved = pooled.edited(edits, reference.edited(edits)) - pooled.pooled[edits.rows]
+        return moved.float().norm(dim=1, keepdim=True)
+
+    return effects
+
+
+def largest_base_change(model: Any) -> Effect:
+    """Return the change of each label's probability at that base where it changes most, signed, (M, K).
+
+    Inserted and removed bases, which only one of the two sequences has, are not compared.
+    """
+
+    def of(reference: ReferencePass) -> Effects:
+        before = model.classifier(reference.hidden).float().softmax(-1)
+
+        def effects(edits: Edits) -> Tensor:
+            changed = reference.edited(edits)
+            places = edits.reference_places(changed.places)
+            is_compared = changed.is_inside & (places >= 0)
+            after = model.classifier(changed.hidden).float().softmax(-1)
+            of_reference = before[edits.rows.unsqueeze(1), places.clamp(0, reference.length_bp - 1)]
+            change = (after - of_reference) * is_compared.unsqueeze(-1)
+            return change.gather(1, change.abs().argmax(dim=1, keepdim=True)).squeeze(1)
+
+        return effects
+
+    return of
+
+
+def pseudo_likelihood_change(model: Any) -> Effect:
+    """Return the change of the sum of log P(base) over all bases, each of them in view: nats, (M, 1)."""
+
+    def of(reference: ReferencePass) -> Effects:
+        places = torch.arange(reference.length_bp, device=reference.ids.device)
+        log_p = _own_log_p(model, reference.hidden, reference.ids)
+        log_p = log_p * (places < reference.lengths.unsqueeze(1))
+        sums = F.pad(log_p.cumsum(1, dtype=torch.float64), (1, 0))
+
+        def effects(edits: Edits) -> Tensor:
+            changed = reference.edited(edits)
+            log_p = _own_log_p(model, changed.hidden, reference.edited_ids(edits, changed))
+            last = changed.starts + changed.hidden.shape[1] - edits.growth
+            last = torch.minimum(last, reference.lengths[edits.rows])
+            before = sums[edits.rows, last] - sums[edits.rows, changed.starts.clamp(min=0)]
+            return ((log_p * changed.is_inside).sum(1) - before).float().unsqueeze(1)
+
+        return effects
+
+    return of
+
+
+def masked_log_probabilities(model: Any, reference: ReferencePass, edits: Edits) -> Tensor:
+    """Return log P(A, C, G, T) at each replaced base while all are hidden: nats, (M, removed, 4)."""
+    hidden = edits._replace(inserted=edits.inserted.new_full((len(edits.rows), edits.removed), N))
+    changed = reference.edited(hidden)
+    reach = (changed.hidden.shape[1] - edits.removed) // 2
+    return base_log_p(model, changed.hidden[:, reach : reach + edits.removed])
+
+
+def base_log_p(model: Any, hidden: Tensor) -> Tensor:
+    """Return log P(A, C, G, T) of a language model for hidden states (..., C), (..., 4), N left out."""
+    return model.lm_head(hidden)[..., :N].float().log_softmax(-1)
+
+
+def both_strands(effect: Effect, opposite: list[int] | None = None) -> Effect:
+    """Return the mean of an effect over both strands.
+
+    Args:
+        effect: of one strand.
+        opposite: which output on the other strand is the same as each, (K,); default each itself.
+    """
+
+    def of(reference: ReferencePass) -> Effects:
+        other = reference.opposite()
+        forward, backward = effect(reference), effect(other)
+
+        def effects(edits: Edits) -> Tensor:
+            turned = backward(edits.opposite(reference.lengths))
+            return (forward(edits) + (turned if opposite is None else turned[:, opposite])) / 2
+
+        return effects
+
+    return of
+
+
+def _scores(model: Any, score: Score, pooled: Tensor) -> Tensor:
+    """Return what is read of the logits, (B, n)."""
+    read = score(model.classifier(pooled).float())
+    return read.unsqueeze(1) if read.dim() == 1 else read
+
+
+def _own_log_p(model: Any, hidden: Tensor, ids: Tensor) -> Tensor:
+    """Return log P of each base that is there, (B, L); 0 for N."""
+    log_p = base_log_p(model, hidden)
+    own = log_p.gather(-1, ids.clamp(max=N - 1).unsqueeze(-1)).squeeze(-1)
+    return own.masked_fill(ids == N, 0.0)
