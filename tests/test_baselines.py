@@ -1,5 +1,6 @@
 """Every system that ConvNova is compared with answers to the same calls; a new one is missed here."""
 
+import json
 import os
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from transformers.models.mamba.modeling_mamba import mamba_selective_scan
 
 from convnova.baselines import caduceus, dnabert2, hyenadna, nucleotide_transformer, selective_scan
 from convnova.baselines.architectures import any_config
-from convnova.baselines.backbone import TokenBackbone, Tokens
-from convnova.baselines.byte_pairs import train_byte_pairs
+from convnova.baselines.backbone import Tokens
+from convnova.baselines.byte_pairs import BytePairs, train_byte_pairs
 from convnova.baselines.heads import (
+    BaselineForLanguageModel,
     BaselineForSequenceClassification,
     BaselineForTokenClassification,
     parameters_in_use,
@@ -22,7 +24,7 @@ from convnova.baselines.published import fill
 from convnova.baselines.systems import CONFIGS, PRESETS, backbone_of, preset_config
 from convnova.baselines.words import overlapping_words, words_side_by_side
 from convnova.errors import InputError
-from convnova.sequence import decode
+from convnova.sequence import decode, encode
 
 torch.set_num_threads(1)
 
@@ -120,9 +122,10 @@ def test_a_saved_model_is_the_same_when_it_is_loaded(name, tmp_path):
     model.save_pretrained(tmp_path)
     config = any_config(tmp_path)
     assert type(config) is type(model.config)
-    loaded = BaselineForSequenceClassification.from_pretrained(tmp_path, config=config).eval()
-    with torch.no_grad():
-        torch.testing.assert_close(loaded(ids, mask).logits, model(ids, mask).logits, atol=0, rtol=0)
+    for given in ({"config": config}, {}):
+        loaded = BaselineForSequenceClassification.from_pretrained(tmp_path, **given).eval()
+        with torch.no_grad():
+            torch.testing.assert_close(loaded(ids, mask).logits, model(ids, mask).logits, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -166,15 +169,38 @@ def test_each_base_has_logits_where_a_system_has_an_output_for_it(name):
     assert output.loss.isfinite()
 
 
-@pytest.mark.parametrize("name", PER_BASE)
-def test_tokens_have_logits_of_the_language_model(name):
-    backbone, (ids, mask) = backbone_of(config_of(name)).eval(), batch()
-    assert isinstance(backbone, TokenBackbone)
-    with torch.no_grad():
-        tokens = backbone.tokenize(ids, mask)
-        logits = backbone.token_logits(tokens)
-    assert logits.shape == (*tokens.ids.shape, backbone.config.vocab_size)
+@pytest.mark.parametrize("name", FORMS)
+def test_tokens_have_logits_and_a_loss_of_the_language_model(name):
+    if name not in PER_BASE:
+        with pytest.raises(InputError, match="has no output for each base"):
+            BaselineForLanguageModel(config_of(name))
+        return
+    torch.manual_seed(0)
+    model, (ids, mask) = BaselineForLanguageModel(config_of(name)).eval(), batch()
+    tokens = model.tokenize(ids, mask)
+    labels = torch.where(tokens.mask.bool(), tokens.ids, -100)
+    output = model(tokens, labels)
+    assert output.logits.shape == (*tokens.ids.shape, model.config.vocab_size)
     assert tokens.of_base.shape == ids.shape
+    expected = torch.nn.functional.cross_entropy(output.logits.flatten(0, 1), labels.flatten())
+    torch.testing.assert_close(output.loss, expected)
+    output.loss.backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_a_model_of_no_system_is_not_loaded(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(InputError, match="its model is a bert, and none of dnabert, "):
+        BaselineForSequenceClassification.from_pretrained(tmp_path)
+
+
+def test_a_tokenizer_that_passes_over_letters_is_refused():
+    known = json.loads(train_byte_pairs(["ACGT" * 9], 12))
+    known["model"]["unk_token"] = None
+    known["model"]["vocab"].pop("N")
+    ids = torch.from_numpy(encode("NNACGT").astype(np.int64))[None]
+    with pytest.raises(InputError, match="passes over letters that it has no word for"):
+        BytePairs(json.dumps(known))(ids, None, 1, 2, 3)
 
 
 # Published models

@@ -10,12 +10,10 @@ from rich.console import Console
 from tiny_suite import TASKS, write_data
 from tiny_suite import settings as tiny_settings
 
-from convnova.benchmark import compare as module
-from convnova.benchmark import compare_quality, outcome
+from convnova.benchmark import compare_quality, cost_table, outcome
 from convnova.benchmark.compare import SYSTEMS, compare, named_models
 from convnova.benchmark.compare_quality import quality_of
 from convnova.benchmark.compare_settings import CompareSettings
-from convnova.benchmark.costs import Cost
 from convnova.benchmark.outcome import validate_job
 from convnova.benchmark.suite import plan
 from convnova.errors import InputError
@@ -29,12 +27,13 @@ def measured(monkeypatch):
     """Costs without measuring: time grows as the square of the length, and training ends at 4,096 bp."""
     asked = []
 
-    def measure_cost(name, source, kind, length, seconds, threads):
-        asked.append((name, kind, length))
-        failure = "out of memory" if kind == "training" and length >= 4096 else ""
-        return Cost(name, kind, length, 2, 1e9 / length, 1e6 * length, failure)
+    def measure_cost(cost, source, seconds):
+        asked.append((cost.model, cost.kind, cost.length_bp))
+        if cost.kind == "training" and cost.length_bp >= 4096:
+            return cost._replace(failure="out of memory")
+        return cost._replace(bp_per_second=1e9 / cost.length_bp, bytes=5e5 * cost.batch * cost.length_bp)
 
-    monkeypatch.setattr(module, "measure_cost", measure_cost)
+    monkeypatch.setattr(cost_table, "measure_cost", measure_cost)
     return asked
 
 
@@ -59,7 +58,77 @@ def test_costs_are_measured_once_and_end_where_a_model_does(measured, tmp_path):
     count = len(measured)
     again, _ = run(tmp_path)
     assert len(measured) == count
-    assert again == found
+    assert str(again) == str(found)  # NaN is not NaN
+
+
+def test_what_is_measured_of_one_model_is_not_taken_for_another(measured, tmp_path):
+    changes = [
+        {"models": "a=preset:cnn"},
+        {"models": "a=preset:hyenadna-tiny-1k"},
+        {"models": "a=preset:cnn"},
+    ]
+    counts = []
+    for change in [*changes, {"models": "a=preset:cnn", "threads": 2}]:
+        run(tmp_path, lengths_bp=[256], **change)
+        counts.append(len(measured))
+    assert counts == [2, 4, 4, 6]
+
+
+def test_what_took_too_long_is_tried_again_with_more_time(monkeypatch, tmp_path):
+    asked = []
+
+    def measure_cost(cost, source, seconds):
+        asked.append(seconds)
+        return cost._replace(failure=f"longer than {seconds:g} s")
+
+    monkeypatch.setattr(cost_table, "measure_cost", measure_cost)
+    for seconds in (5.0, 5.0, 9.0):
+        run(tmp_path, models="kmers", most_seconds=seconds)
+    assert asked == [5.0, 9.0]
+
+
+def test_kmers_alone_have_a_figure(measured, tmp_path):
+    run(tmp_path, models="kmers", lengths_bp=[256, 1024])
+    assert (tmp_path / "time.png").stat().st_size > 5_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: [*rows[:1], rows[1][:20]], r"costs\.csv, line 2: is no measurement; remove the line"),
+        (lambda rows: ["model,kind", *rows[1:]], r"costs\.csv: its columns are not model, origin, kind"),
+    ],
+)
+def test_a_broken_table_of_costs_is_one_line(measured, change, message, tmp_path):
+    run(tmp_path, models="cnn", lengths_bp=[256])
+    path = tmp_path / "costs.csv"
+    path.write_text("\n".join(change(path.read_text().split("\n"))))
+    with pytest.raises(InputError, match=message):
+        run(tmp_path, models="cnn", lengths_bp=[256])
+
+
+def test_a_model_that_cannot_be_trained_costs_no_other_its_scores(monkeypatch, tmp_path):
+    def measure_cost(cost, source, seconds):
+        if cost.model == "large" and cost.kind == "training":
+            return cost._replace(failure="out of memory")
+        return cost._replace(bp_per_second=1e6, bytes=1e6)
+
+    monkeypatch.setattr(cost_table, "measure_cost", measure_cost)
+    (data := tmp_path / "data").mkdir()
+    with pytest.raises(InputError, match=r"1 of 2 models were not trained\. The first: .*\(out of memory\)"):
+        run(
+            tmp_path / "out",
+            models="large=preset:cnn,cnn",
+            **{"suite": "gue", "tasks": "mouse/2", "seeds": 1, "lengths_bp": [256]},
+            data=write_data(data),
+            training=FinetuneSettings(epochs=1, batch_sequences=32),
+            minutes=0.1,
+        )
+    report = (tmp_path / "out/compare.md").read_text()
+    assert "| cnn | " in report
+    assert (
+        "large was not trained: gue mouse/2, large, seed 0: no step of training could be measured" in report
+    )
 
 
 def test_models_are_trained_on_a_suite_beside_their_costs(measured, tmp_path):
@@ -78,6 +147,9 @@ def test_models_are_trained_on_a_suite_beside_their_costs(measured, tmp_path):
     assert set(found.quality) == {"convnova", "cnn", "kmers"}
     assert all(-1 <= one.mean <= 1 and one.sd >= 0 for one in found.quality.values())
     assert "mean score" in text
+    report = (tmp_path / "out/compare.md").read_text()
+    assert "## gue: test scores x 100, mean ± sd over 2 seeds" in report
+    assert "Budget: 1 epochs." in report
     assert (tmp_path / "out/quality/report.md").exists()
 
 
@@ -142,7 +214,10 @@ def test_each_training_has_as_many_steps_as_fit_into_its_minutes(measured, tmp_p
     }
     train = (data / "gue/mouse/2/train.csv").read_text().split()[1:]
     length = int(np.median([len(line.partition(",")[0]) for line in train]))
-    run(tmp_path / "out", **given, minutes=3.5 * 32 * length / (1e9 / 256) / 60)  # the speed is 1e9 / length
+    run(
+        tmp_path / "out", **given, minutes=3.4 * 32 * length / (1e9 / length) / 60
+    )  # the speed is 1e9 / length
+    assert ("convnova", "training", length) in measured
     results = [
         json.loads(path.read_text()) for path in (tmp_path / "out/quality/jobs").glob("**/result.json")
     ]
@@ -174,8 +249,11 @@ def test_names_of_systems_and_models():
 
 def test_quality_is_the_mean_over_tasks_and_its_spread_that_over_seeds():
     rows = [("a", 0, 0.5), ("a", 1, 0.7), ("b", 0, 0.1), ("b", 1, 0.5)]
-    results = [{"task": t, "seed": seed, "metric": "mcc", "scores": {"mcc": s}} for t, seed, s in rows]
+    about = {"metric": "mcc", "epochs": 2.0, "parameters": 7}
+    results = [{"task": t, "seed": seed, "scores": {"mcc": s}} | about for t, seed, s in rows]
     quality = quality_of(results)
+    assert quality.tasks == {"a": [0.5, 0.7], "b": [0.1, 0.5]}
+    assert (quality.epochs, quality.parameters) == ({"a": 2.0, "b": 2.0}, (7, 7))
     assert quality.mean == pytest.approx(0.45)
     assert quality.sd == pytest.approx(0.3 / 2**0.5)
 

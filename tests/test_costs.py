@@ -50,6 +50,7 @@ def test_each_measurement_is_a_process_of_its_own_and_what_ends_it_is_said(monke
     answers = {
         "good": subprocess.CompletedProcess([], 0, 'x\n{"bp_per_second": 5.0, "bytes": 7}\n', ""),
         "killed": subprocess.CompletedProcess([], -9, "", ""),
+        "broken": subprocess.CompletedProcess([], 1, "", "Traceback\nTypeError: a bug\n"),
     }
 
     def run(command, *, timeout, **kwargs):
@@ -60,13 +61,15 @@ def test_each_measurement_is_a_process_of_its_own_and_what_ends_it_is_said(monke
         return answers[source]
 
     monkeypatch.setattr(costs.subprocess, "run", run)
-    found = {name: measure_cost(name, name, "training", 1000, 9, 1) for name in ("good", "killed", "slow")}
-    assert found["good"] == Cost("good", "training", 1000, 32, 5.0, 7, "")
+    asked = Cost("a", "preset:a", "training", 1000, 32, 1, "a processor")
+    found = {name: measure_cost(asked, name, 9) for name in ("good", "killed", "slow", "broken")}
+    assert found["good"] == asked._replace(bp_per_second=5.0, bytes=7)
     assert (found["killed"].failure, found["slow"].failure) == ("out of memory", "longer than 9 s")
+    assert found["broken"].failure == "failed (TypeError: a bug)"
 
 
 def test_a_process_of_its_own_measures():
-    cost = measure_cost("cnn", "preset:cnn", "inference", 128, 120, 1)
+    cost = measure_cost(Cost("cnn", "", "inference", 128, 4, 1, ""), "preset:cnn", 120)
     assert cost.failure == ""
     assert cost.bp_per_second > 0
 
@@ -85,10 +88,28 @@ def test_every_system_has_a_size(preset):
     assert size.multiply_adds_per_bp > 0
 
 
+def test_attention_and_recurrence_are_counted():
+    """Not by the fast kernels that they run on: PyTorch knows no formula for those."""
+    short, long = (_size(length) for length in (240, 960))
+    assert long / short == pytest.approx(1.15, abs=0.1)  # attention grows with the length, words do not
+    assert size_of("preset:danq").multiply_adds_per_bp > 320 * 26 * 4 + 2 * 4 * 640 * 320 / 13
+
+
+def _size(length):
+    costs._SIZE_BP, before = length, costs._SIZE_BP
+    try:
+        return size_of("preset:nt-v2-0.5m").multiply_adds_per_bp
+    finally:
+        costs._SIZE_BP = before
+
+
 def test_growth_is_the_exponent_over_the_longer_half():
-    quadratic = [Cost("a", "training", n, 1, n / (1e-6 * n**2), 3.0 * n, "") for n in (64, 128, 256, 512)]
+    a = Cost("a", "", "training", 0, 1, 1, "")
+    quadratic = [
+        a._replace(length_bp=n, bp_per_second=n / (1e-6 * n**2), bytes=3.0 * n) for n in (64, 128, 256, 512)
+    ]
     assert growth(quadratic, "seconds") == pytest.approx(2)
     assert growth(quadratic, "bytes") == pytest.approx(1)
-    failed = Cost("a", "training", 1024, 1, math.nan, math.nan, "out of memory")
+    failed = a._replace(length_bp=1024, failure="out of memory")
     assert growth([*quadratic, failed], "seconds") == pytest.approx(2)
     assert math.isnan(growth([failed], "seconds"))

@@ -1,5 +1,6 @@
 """Memory that a call needs: measured, whatever the process had before."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,6 +29,18 @@ def test_what_a_call_holds_is_counted_whatever_was_held_and_freed_before():
     kept = [hold(4) for _ in range(20)]
     kept.clear()
     assert added_bytes(lambda: hold(40)) / MB == pytest.approx(40, abs=5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_what_the_process_before_held_is_not_counted():
+    """The highest size that getrusage tells is never less than that of the process that began this one."""
+    held = hold(300)
+    code = "from convnova.benchmark.peak_memory import added_bytes, peak_bytes; import numpy as np; "
+    code += "print(added_bytes(lambda: np.ones(5 * 2**20, np.uint8)), peak_bytes())"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    added, peak = map(int, answer.stdout.split())
+    assert added / MB == pytest.approx(5, abs=1)
+    assert peak < held.nbytes
 
 
 def test_what_fails_fails():

@@ -13,7 +13,7 @@ from transformers import BertConfig, BertForMaskedLM, EsmConfig, EsmForMaskedLM
 from convnova.baselines import dnabert2, nucleotide_transformer
 from convnova.baselines.architectures import any_config
 from convnova.baselines.backbone import Tokens
-from convnova.baselines.conversion import READERS, convert_system
+from convnova.baselines.conversion import READERS, WEIGHT_FILES, convert_system
 from convnova.baselines.systems import backbone_of
 from convnova.cli import main
 from convnova.errors import InputError
@@ -191,11 +191,19 @@ REFUSED = {
     ),
     "untied": (
         lambda sizes, state: state["lm_head.lm_head.weight"].add_(1),
-        r"embeddings\.weight is not shared, so this is no Caduceus with tied weights",
+        r"embeddings\.weight is there twice, with other numbers; its published weights are tied",
     ),
     "another strategy": (
         lambda sizes, state: sizes.update(bidirectional_strategy="ew_multiply"),
         r"its directions are not added up with shared projections",
+    ),
+    "a size in words": (
+        lambda sizes, state: sizes.update(d_model="two"),
+        r"config\.json and the weights are not of a caduceus",
+    ),
+    "settings that are none": (
+        lambda sizes, state: sizes.update(ssm_cfg="no"),
+        r"config\.json and the weights are not of a caduceus",
     ),
 }
 
@@ -244,3 +252,58 @@ def test_a_file_that_is_cut_short_or_holds_code_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"pytorch_model\.bin: is cut short, or holds more than weights"):
         convert_system("dnabert2", tmp_path / "published", tmp_path / "ours")
+
+
+def test_weights_in_parts_are_read_as_one(tmp_path):
+    published = tmp_path / "published"
+    tensors = publish_caduceus(published)
+    state = load_file(published / "model.safetensors")
+    (published / "model.safetensors").unlink()
+    names, index = sorted(state), {}
+    for part in range(2):
+        file = f"model-0000{part + 1}-of-00002.safetensors"
+        own = {name: state[name] for name in names[part::2]}
+        save_file(own, published / file)
+        index |= dict.fromkeys(own, file)
+    (published / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    done = convert_system("caduceus", published, tmp_path / "ours")
+    assert done.tensors == len(state)
+    assert tensors
+    (published / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(
+        InputError, match=r"model-00002-of-00002\.safetensors is not there; download all 2 parts"
+    ):
+        convert_system("caduceus", published, tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("system", "change", "message"),
+    [
+        ("hyenadna", lambda sizes, state: _without(state, "pos_emb.t"), r"no 'pos_emb\.t' in config\.json"),
+        (
+            "hyenadna",
+            lambda sizes, state: state.update({"model.lm_head.weight": torch.ones(16, 32)}),
+            r"embeddings\.weight is there twice, with other numbers",
+        ),
+        ("dnabert", lambda sizes, state: sizes.update(vocab_size=5), "are not of a dnabert"),
+        ("dnabert", lambda sizes, state: sizes.update(num_hidden_layers="two"), "are not of a dnabert"),
+        ("dnabert", lambda sizes, state: sizes.update(num_attention_heads=3), "are not of a dnabert"),
+    ],
+)
+def test_what_is_odd_in_a_published_folder_is_one_line(system, change, message, tmp_path):
+    published = tmp_path / "published"
+    PUBLISHERS[system](published)
+    path = next(published / name for name in WEIGHT_FILES if (published / name).exists())
+    state = torch.load(path)["state_dict"] if path.suffix == ".ckpt" else load_file(path)
+    sizes = json.loads((published / "config.json").read_text())
+    change(sizes, state)
+    write(published, sizes, state, path.name)
+    with pytest.raises(InputError, match=message) as caught:
+        convert_system(system, published, tmp_path / "ours")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ours").exists()
+
+
+def _without(state, ending):
+    for name in [name for name in state if name.endswith(ending)]:
+        del state[name]

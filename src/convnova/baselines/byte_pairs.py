@@ -62,7 +62,7 @@ class BytePairs:
         """Return the words of sequences (B, L) between two special ones.
 
         Raises:
-            InputError: when there is no tokenizer.
+            InputError: when there is no tokenizer, or it leaves out what it does not know.
         """
         if self._tokenizer is None:
             raise InputError(
@@ -81,5 +81,9 @@ class BytePairs:
             words[row, : count + 2] = [cls_id, *one.ids, sep_id]
             is_word[row, : count + 2] = 1
             sizes = [end - start for start, end in one.offsets]
-            of_base[row, : sum(sizes)] = np.repeat(np.arange(1, count + 1), sizes)
+            if sum(sizes) != lengths[row]:
+                raise InputError(
+                    "the tokenizer passes over letters that it has no word for; give one with an unknown word"
+                )
+            of_base[row, : lengths[row]] = np.repeat(np.arange(1, count + 1), sizes)
         return Tokens(*(torch.from_numpy(array).to(ids.device) for array in (words, is_word, of_base)))

@@ -21,9 +21,8 @@ from transformers import MambaConfig
 from transformers.models.mamba.modeling_mamba import MambaMixer
 
 from convnova.baselines.backbone import CHARACTERS, BaselineConfig, TokenBackbone, Tokens, one_token_a_base
-from convnova.baselines.published import renamed
+from convnova.baselines.published import renamed, without_twins
 from convnova.baselines.selective_scan import selective_scan
-from convnova.errors import InputError
 from convnova.model.modeling_convnova import pool
 
 
@@ -217,9 +216,4 @@ def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         InputError: for a tensor of another architecture, or directions that do not share their projections.
     """
-    found = renamed(tensors, _NAMES)
-    for name in [name for name in found if name.startswith("tied.")]:
-        twin = name.removeprefix("tied.")
-        if twin not in found or not torch.equal(found.pop(name), found[twin]):
-            raise InputError(f"{twin} is not shared, so this is no Caduceus with tied weights")
-    return found
+    return without_twins(renamed(tensors, _NAMES))

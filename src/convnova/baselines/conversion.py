@@ -1,7 +1,8 @@
 """Published weights of other systems, as their authors put them on the hub, to a folder of ours.
 
 config.json                                  read for the sizes, checked against the tensors
-model.safetensors or pytorch_model.bin       or a Lightning checkpoint, weights.ckpt, as HyenaDNA's first ones
+model.safetensors or pytorch_model.bin       or in parts, with their index.json; or a Lightning checkpoint,
+                                             weights.ckpt, as HyenaDNA's first ones
 tokenizer.json                               DNABERT-2's, kept in the configuration
 """
 
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -78,6 +80,11 @@ def convert_system(system: str, source: str | Path, output: str | Path) -> Syste
             f"{source}: no {error.args[0]!r} in config.json or the weights; "
             f"give a folder of {system} as it is published"
         ) from None
+    except (ValueError, TypeError, AttributeError, IndexError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{source}: config.json and the weights are not of a {system} ({reason}); download them again"
+        ) from None
     with whole_or_not_at_all(output) as staging:
         staging.mkdir()
         model.save_pretrained(staging)
@@ -99,8 +106,22 @@ def _read_sizes(path: Path) -> Sizes:
 def _read_state(source: Path) -> State:
     """Return the tensors of a folder; nothing that a file holds is run."""
     path = next((source / name for name in WEIGHT_FILES if (source / name).exists()), None)
-    if path is None:
+    if path is not None:
+        return _read_file(path)
+    index = next((one for name in WEIGHT_FILES if (one := source / f"{name}.index.json").exists()), None)
+    if index is None:
         raise InputError(f"{source}: there are no weights in it; download one of {', '.join(WEIGHT_FILES)}")
+    try:
+        shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise InputError(f"{index}: is no index of weights; download it again") from None
+    missing = [name for name in shards if not (source / name).is_file()]
+    if missing:
+        raise InputError(f"{index}: {missing[0]} is not there; download all {len(shards)} parts")
+    return {name: one for shard in shards for name, one in _read_file(source / shard).items()}
+
+
+def _read_file(path: Path) -> State:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -162,7 +183,9 @@ def _nucleotide_transformer(source: Path, sizes: Sizes, state: State) -> tuple[B
 def _hyenadna(source: Path, sizes: Sizes, state: State) -> tuple[BaselineConfig, State]:
     tensors = hyenadna.from_published(state)
     filters = "layers.0.mixer.filter"
-    positions = next(one for name, one in state.items() if name.endswith("pos_emb.t"))
+    positions = next((one for name, one in state.items() if name.endswith("pos_emb.t")), None)
+    if positions is None:
+        raise KeyError("pos_emb.t")
     order, inputs = tensors[f"{filters}.layers.0.weight"].shape
     words, hidden_size = tensors["embeddings.weight"].shape
     config = hyenadna.HyenaDNAConfig(

@@ -21,7 +21,7 @@ from transformers.models.bert.modeling_bert import BertPredictionHeadTransform
 
 from convnova.baselines.backbone import BaselineConfig, TokenBackbone, Tokens
 from convnova.baselines.byte_pairs import BytePairs
-from convnova.baselines.published import renamed, tied
+from convnova.baselines.published import renamed, tied, without_twins
 
 CLS_ID, SEP_ID, PAD_ID, MASK_ID = 1, 2, 3, 4
 
@@ -137,7 +137,8 @@ _NAMES = (
     (r"bert\.embeddings\.word_embeddings\.weight", "word_embeddings.weight"),
     (r"bert\.embeddings\.token_type_embeddings\.weight", "segment_embedding"),
     (r"bert\.embeddings\.LayerNorm\.(.+)", r"norm.\1"),
-    (r"bert\.embeddings\.position_ids|bert\.pooler\..+|cls\.predictions\.bias", None),
+    (r"bert\.embeddings\.position_ids|bert\.pooler\..+", None),
+    (r"cls\.predictions\.bias", "tied.decoder.bias"),
     (_LAYER + r"attention\.self\.Wqkv\.(.+)", r"layers.\1.qkv.\2"),
     (_LAYER + r"attention\.output\.dense\.(.+)", r"layers.\1.attention_out.\2"),
     (_LAYER + r"attention\.output\.LayerNorm\.(.+)", r"layers.\1.attention_norm.\2"),
@@ -154,5 +155,5 @@ def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         InputError: for a tensor of another architecture.
     """
-    found = tied(renamed(tensors, _NAMES), {"decoder.weight": "word_embeddings.weight"})
+    found = tied(without_twins(renamed(tensors, _NAMES)), {"decoder.weight": "word_embeddings.weight"})
     return {name: one[0] if name == "segment_embedding" else one for name, one in found.items()}

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convnova.baselines.backbone import BaselineConfig, TokenBackbone, Tokens, one_token_a_base
-from convnova.baselines.published import renamed
+from convnova.baselines.published import renamed, without_twins
 
 
 class HyenaDNAConfig(BaselineConfig):
@@ -190,7 +190,8 @@ _NAMES = (
     (_LAYER + r"(norm[12]\..+)", r"layers.\1.\2"),
     (_LAYER + r"mlp\.(fc[12]\..+)", r"layers.\1.\2"),
     (r"(?:model\.|hyena\.)?backbone\.ln_f\.(.+)", r"norm.\1"),
-    (r"(?:model\.)?lm_head\.weight|head\.output_transform\..+", None),
+    (r"(?:model\.)?lm_head\.weight", "tied.embeddings.weight"),
+    (r"head\.output_transform\..+", None),
 )
 
 
@@ -201,7 +202,7 @@ def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         InputError: for a tensor of another architecture.
     """
     found: dict[str, Tensor] = {}
-    for name, one in renamed(tensors, _NAMES).items():
+    for name, one in without_twins(renamed(tensors, _NAMES)).items():
         if match := re.fullmatch(r"(.+\.filter\.layers\.)([024])(\..+)", name):  # activations lay between
             name = f"{match[1]}{int(match[2]) // 2}{match[3]}"
         found[name] = one.flatten() if name.endswith("deltas") else one

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from convnova.errors import InputError
@@ -10,6 +11,7 @@ from convnova.model.conversion import misfits
 
 Names = Iterable[tuple[str, str | None]]
 """Patterns of published names, each with ours; None where a tensor is known and not needed."""
+_TIED = "tied."
 
 
 def renamed(tensors: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
@@ -49,6 +51,21 @@ def tied(tensors: dict[str, Tensor], twins: Mapping[str, str]) -> dict[str, Tens
         twins: names of tensors that may be left out, each with that of the other one.
     """
     return {name: tensors[other] for name, other in twins.items() if other in tensors} | tensors
+
+
+def without_twins(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors without those called ``tied.NAME``, which are NAME once more, or stand in for it.
+
+    Raises:
+        InputError: when one is not the same as its twin.
+    """
+    found = {name: one for name, one in tensors.items() if not name.startswith(_TIED)}
+    for name, one in tensors.items():
+        if name.startswith(_TIED):
+            twin = name.removeprefix(_TIED)
+            if not torch.equal(found.setdefault(twin, one), one):
+                raise InputError(f"{twin} is there twice, with other numbers; its published weights are tied")
+    return found
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:

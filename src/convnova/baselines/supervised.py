@@ -251,4 +251,4 @@ class CNNModel(SupervisedModel):
             input_ids = torch.where(attention_mask.bool(), input_ids, N)
         input_ids = F.pad(input_ids, (0, self.config.input_bp - input_ids.shape[1]), value=N)
         hidden = self.convolutions(self.embedding(input_ids).transpose(1, 2))
-        return F.relu(self.dense(hidden.flatten(1)))
+        return self.dense(hidden.flatten(1))

@@ -1,14 +1,13 @@
 """`convnova compare`: quality, size, speed and memory of several systems in one table, from one run.
 
-OUTPUT/costs.csv        a row a measurement, added as it is made; those that are there are not made again
+OUTPUT/costs.csv        a row a measurement, added as it is made; those of the same model, processor and
+                        threads are not made again
 OUTPUT/quality/         the suite, as `convnova benchmark` leaves it; rates/ where learning rates are chosen
 OUTPUT/compare.md       the table, and how time and memory grow with length
 OUTPUT/time.png, memory.png
 """
 
-import csv
 from functools import partial
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -17,7 +16,8 @@ from convnova.benchmark.compare_figure import growth_figure
 from convnova.benchmark.compare_quality import KMERS, train_all
 from convnova.benchmark.compare_settings import CompareSettings
 from convnova.benchmark.compare_table import Comparison, report, table_of
-from convnova.benchmark.costs import KINDS, Cost, Kind, measure_cost, size_of
+from convnova.benchmark.cost_table import CostTable
+from convnova.benchmark.costs import KINDS, Cost, size_of
 from convnova.benchmark.suite import models_of
 from convnova.console import log_console, plain_table, say
 from convnova.errors import InputError, nearest
@@ -44,15 +44,18 @@ def compare(settings: CompareSettings, console: Console | None = None) -> Compar
     """Measure what is missing of a comparison, write the table, and return all of it.
 
     Raises:
-        InputError: for an unknown system, or a suite that cannot be run.
+        InputError: for an unknown system, or a suite that cannot be run; and in the end, when a model could
+            not be trained. The tables are there by then.
     """
     console = console or log_console()
     quiet_libraries()
     models = named_models(settings.models, settings.size)
     make_folder(settings.output)
     sizes = {name: size_of(source) for name, source in models.items()}
-    costs = _costs(settings, models, console)
-    quality = {} if settings.suite is None else train_all(settings, models, costs, console)
+    threads = settings.threads or torch.get_num_threads()
+    table = CostTable(settings.output / COSTS_NAME, threads, settings.most_seconds, console)
+    costs = _costs(settings, models, table)
+    quality = {} if settings.suite is None else train_all(settings, models, table, console)
     found = Comparison(sizes, costs, quality)
     header, rows = table_of(found)
     console.print(plain_table(header, rows))
@@ -60,6 +63,10 @@ def compare(settings: CompareSettings, console: Console | None = None) -> Compar
     for kind in ("time", "memory"):
         write_figure(settings.output / f"{kind}.png", partial(growth_figure, costs, kind))
     say(console, f"-> {settings.output / TABLE_NAME}")
+    if failures := [one.failure for one in quality.values() if one.failure]:
+        raise InputError(
+            f"{len(failures)} of {len(quality)} models were not trained. The first: {failures[0]}"
+        )
     return found
 
 
@@ -80,51 +87,13 @@ def named_models(given: str, size: str) -> dict[str, str]:
     return models_of(",".join(written))
 
 
-def _costs(settings: CompareSettings, models: dict[str, str], console: Console) -> list[Cost]:
-    """Return the cost of each model at each length, up to the longest that it takes; known ones are read."""
-    path, threads = settings.output / COSTS_NAME, settings.threads or torch.get_num_threads()
-    known = {(cost.model, cost.kind, cost.length_bp): cost for cost in _read(path)}
+def _costs(settings: CompareSettings, models: dict[str, str], table: CostTable) -> list[Cost]:
+    """Return the cost of each model at each length, up to the longest that it takes."""
     found = []
     for name, source in models.items():
         for kind in KINDS if source != KMERS else KINDS[1:]:
             for length in settings.lengths_bp:
-                cost = known.get((name, kind, length))
-                if cost is None:
-                    cost = measure_cost(name, source, kind, length, settings.most_seconds, threads)
-                    _append(path, cost)
-                    speed = cost.failure or f"{cost.bp_per_second:,.0f} bp/s, {cost.bytes / 2**20:,.0f} MB"
-                    say(console, f"{name}, {kind}, {length:,} bp: {speed}")
-                found.append(cost)
-                if cost.failure:
+                found.append(table.cost(name, source, kind, length))
+                if found[-1].failure:
                     break
     return found
-
-
-def _read(path: Path) -> list[Cost]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [
-            Cost(
-                row["model"],
-                _kind(row["kind"]),
-                int(row["length_bp"]),
-                int(row["batch"]),
-                float(row["bp_per_second"]),
-                float(row["bytes"]),
-                row["failure"],
-            )
-            for row in csv.DictReader(file)
-        ]
-
-
-def _kind(text: str) -> Kind:
-    return "training" if text == "training" else "inference"
-
-
-def _append(path: Path, cost: Cost) -> None:
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if not file.tell():
-            writer.writerow(Cost._fields)
-        writer.writerow(cost)

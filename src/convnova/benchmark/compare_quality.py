@@ -6,16 +6,20 @@ OUTPUT/quality/            the suite with the chosen ones, as `convnova benchmar
 
 import json
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from statistics import fmean, stdev
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from rich.console import Console
 
 from convnova.benchmark.compare_settings import CompareSettings
-from convnova.benchmark.costs import Cost
+from convnova.benchmark.cost_table import CostTable
 from convnova.benchmark.jobs import Job, is_finished
 from convnova.benchmark.outcome import validate_job
 from convnova.benchmark.results import RESULT_NAME
@@ -35,23 +39,31 @@ REGRESSION: Final = "logistic-regression"
 class Quality(NamedTuple):
     """What a model reached on the tasks of a suite."""
 
-    mean: float
+    mean: float = math.nan
     """Over tasks, of the mean over seeds."""
-    sd: float
+    sd: float = math.nan
     """Over seeds, of the mean over tasks; NaN with one seed."""
-    learning_rate: float | None
+    learning_rate: float | None = None
     """The one that was chosen; None where there was no choice."""
+    tasks: Mapping[str, Sequence[float]] = MappingProxyType({})
+    """Scores by task, one a seed."""
+    epochs: Mapping[str, float] = MappingProxyType({})
+    """Epochs that the trainings on a task had, on average."""
+    parameters: tuple[int, int] = (0, 0)
+    """Least and most weights of a model; systems of one length have more for a longer one."""
+    failure: str = ""
+    """Why it was not trained; empty where it was."""
 
 
 def train_all(
-    settings: CompareSettings, models: dict[str, str], costs: Sequence[Cost], console: Console
+    settings: CompareSettings, models: dict[str, str], costs: CostTable, console: Console
 ) -> dict[str, Quality]:
-    """Train each model on the tasks of the suite, and return what it reached.
+    """Train each model on the tasks of the suite, and return what it reached, or why it could not.
 
-    What each of them costs is needed where trainings have so many minutes.
+    Where trainings have so many minutes, what a step of each costs on each task is measured first.
 
     Raises:
-        InputError: when a model or its data are missing or do not fit.
+        InputError: when a model or data are missing.
     """
     suite = BenchmarkSettings(
         suite=settings.suite or "",
@@ -64,15 +76,42 @@ def train_all(
         threads=settings.threads,
     )
     jobs = list(map(_fitted, plan(suite)))
-    if settings.minutes is not None:
+    by_model = {name: [job for job in jobs if job.model == name] for name in models}
+    failures: dict[str, str] = {}
+    if settings.minutes is not None:  # all is measured before anything is trained
         lengths = _lengths(jobs)
-        jobs = [_within(job, settings.minutes, costs, lengths[job.task]) for job in jobs]
-    rates = _chosen_rates(settings, jobs, console) if settings.learning_rates else {}
-    jobs = [_with_rate(job, rates[job.model]) if job.model in rates else job for job in jobs]
-    results = run_jobs(jobs, suite, console)
-    return {
-        name: quality_of([one for one in results if one["model"] == name], rates.get(name)) for name in models
-    }
+        for name, own in by_model.items():
+            with _noted(failures, name, console):
+                by_model[name] = [_within(job, settings.minutes, costs, lengths[job.task]) for job in own]
+    rates: dict[str, float | None] = {}
+    for name in [name for name in models if name not in failures and settings.learning_rates]:
+        with _noted(failures, name, console):
+            rates[name] = rate = _chosen_rate(settings, by_model[name], console)
+            by_model[name] = [_with_rate(job, rate) for job in by_model[name]]
+    ready = {name: own for name, own in by_model.items() if name not in failures}
+    reason = ""
+    try:
+        run_jobs(list(chain(*zip(*ready.values(), strict=True))), suite, console)
+    except InputError as error:  # the other jobs have ended by then
+        reason = str(error)
+    found = {name: Quality(failure=failure) for name, failure in failures.items()}
+    for name, own in ready.items():
+        if reason and not all(is_finished(job, suite.output) for job in own):
+            found[name] = Quality(failure=reason)
+            continue
+        results = [json.loads((job.folder(suite.output) / RESULT_NAME).read_text()) for job in own]
+        found[name] = quality_of(results, rates.get(name))
+    return {name: found[name] for name in models}
+
+
+@contextmanager
+def _noted(failures: dict[str, str], name: str, console: Console) -> Iterator[None]:
+    """Note what is wrong with a model, so that the others go on."""
+    try:
+        yield
+    except InputError as error:
+        say(console, f"failed: {error}")
+        failures[name] = str(error)
 
 
 def _lengths(jobs: Sequence[Job]) -> dict[str, int]:
@@ -84,44 +123,45 @@ def _lengths(jobs: Sequence[Job]) -> dict[str, int]:
     }
 
 
-def _within(job: Job, minutes: float, costs: Sequence[Cost], length: int) -> Job:
+def _within(job: Job, minutes: float, costs: CostTable, length: int) -> Job:
     """Return a job of as many steps as its model makes in the minutes; of k-mers as it is.
 
+    A step is one of the job's batches, of sequences of the task's median length. Validation is not counted.
+
     Raises:
-        InputError: when no speed of the model is known.
+        InputError: when no step of the model could be measured.
     """
     if job.training.method == REGRESSION:
         return job
-    known = [one for one in costs if (one.model, one.kind) == (job.model, "training") and not one.failure]
-    if not known:
+    batch = job.training.batch_sequences
+    step = costs.cost(job.model, job.source, "training", length, batch)
+    if step.failure:
         raise InputError(
-            f"{job.model}: no step of training could be measured, so minutes say nothing; leave it out"
+            f"{job}: no step of training could be measured, so minutes say nothing ({step.failure}); "
+            "leave the model out"
         )
-    speed = min(known, key=lambda one: abs(one.length_bp - length)).bp_per_second
-    steps = max(1, int(60 * minutes * speed / (job.training.batch_sequences * length)))
+    steps = max(1, round(60 * minutes * step.bp_per_second / (batch * length)))
     return replace(
         job, training=replace(job.training, most_steps=min(steps, job.training.most_steps or steps))
     )
 
 
-def _chosen_rates(settings: CompareSettings, jobs: Sequence[Job], console: Console) -> dict[str, float]:
-    """Return the learning rate of each model that does best on validation: first seed, mean over tasks.
+def _chosen_rate(settings: CompareSettings, jobs: Sequence[Job], console: Console) -> float | None:
+    """Return the learning rate that does best on validation: first seed, mean over tasks; None for k-mers.
 
     The test part is not looked at. Each training is noted, and not repeated.
     """
     first = [job for job in jobs if job.seed == jobs[0].seed and job.training.method != REGRESSION]
-    rates = {}
-    for model in dict.fromkeys(job.model for job in first):
-        values = {
-            rate: fmean(
-                _on_validation(settings, _with_rate(job, rate)) for job in first if job.model == model
-            )
-            for rate in settings.learning_rates
-        }
-        rates[model] = max(values, key=values.__getitem__)
-        shown = ", ".join(f"{rate:g} {value:.4f}" for rate, value in values.items())
-        say(console, f"{model}: learning rate {rates[model]:g} (on validation: {shown})")
-    return rates
+    if not first:
+        return None
+    values = {
+        rate: fmean(_on_validation(settings, _with_rate(job, rate)) for job in first)
+        for rate in settings.learning_rates
+    }
+    best = max(values, key=values.__getitem__)
+    shown = ", ".join(f"{rate:g} {value:.4f}" for rate, value in values.items())
+    say(console, f"{jobs[0].model}: learning rate {best:g} (on validation: {shown})")
+    return best
 
 
 def _on_validation(settings: CompareSettings, job: Job) -> float:
@@ -134,18 +174,36 @@ def _on_validation(settings: CompareSettings, job: Job) -> float:
     return json.loads(path.read_text())["validation"]
 
 
-def _with_rate(job: Job, rate: float) -> Job:
+def _with_rate(job: Job, rate: float | None) -> Job:
+    if rate is None:
+        return job
     optimizer = replace(job.training.optimizer, learning_rate=rate)
     return replace(job, training=replace(job.training, optimizer=optimizer))
 
 
 def quality_of(results: Sequence[dict[str, Any]], learning_rate: float | None = None) -> Quality:
-    """Return the mean of the scores of one model, each task in its own metric."""
-    by_seed: dict[int, list[float]] = {}
+    """Return the scores of one model, each task in its own metric."""
+    by_seed, by_task = defaultdict(list), defaultdict(list)
     for one in results:
-        by_seed.setdefault(one["seed"], []).append(one["scores"][one["metric"]])
+        score = one["scores"][one["metric"]]
+        by_seed[one["seed"]].append(score)
+        by_task[one["task"]].append(score)
     means = [fmean(scores) for scores in by_seed.values()]
-    return Quality(fmean(means), stdev(means) if len(means) > 1 else math.nan, learning_rate)
+    epochs = {task: fmean(one["epochs"] for one in results if one["task"] == task) for task in by_task}
+    sizes = [one["parameters"] for one in results]
+    return Quality(
+        fmean(means),
+        spread(means),
+        learning_rate,
+        dict(by_task),
+        epochs,
+        (min(sizes), max(sizes)),
+    )
+
+
+def spread(values: Sequence[float]) -> float:
+    """Return the standard deviation of scores; NaN of one."""
+    return stdev(values) if len(values) > 1 else math.nan
 
 
 def _fitted(job: Job) -> Job:

@@ -32,9 +32,9 @@ class CompareSettings:
     training: FinetuneSettings = field(default_factory=FinetuneSettings)
     """How to train, the same for all: their one budget."""
     minutes: float | None = None
-    """Minutes of each training: as many steps as its system makes in them by its measured speed, at the
-    length nearest to that of the task's sequences, but no more than training.epochs. Default: the same
-    epochs for all, however long they take."""
+    """Minutes of each training: as many steps as its system makes in them, by the speed that is measured
+    first with batches and the median length of the task, but no more than training.epochs; validation is not
+    counted. Default: the same epochs for all, however long they take."""
     learning_rates: list[float] = field(default_factory=list)
     """Rates to choose from for each system, as in [5e-4,1e-3,2e-3]: it is trained with each on all tasks with
     the first seed, and that which does best on validation, on average over tasks, is taken for all its seeds;

@@ -1,17 +1,22 @@
 """The tables of `convnova compare`: what each system reaches and costs, and how that grows with length."""
 
 import math
+import sys
 from collections.abc import Sequence
+from datetime import date
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
 
-from convnova.benchmark.compare_quality import Quality
+from convnova.benchmark.compare_quality import Quality, spread
 from convnova.benchmark.compare_settings import CompareSettings
 from convnova.benchmark.costs import BASES, KINDS, Cost, Kind, Size, growth
 from convnova.benchmark.formats import markdown_table
 from convnova.benchmark.sheets import score_text
-from convnova.training.record import processor
+from convnova.benchmark.suite import command_line
+from convnova.training.arguments import resolve_precision
+from convnova.training.record import processor, source_commit
 
 SHOWN_BP = 1024
 """Length at which the table shows speed and memory."""
@@ -31,7 +36,7 @@ class Comparison(NamedTuple):
 def table_of(found: Comparison) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of the table; speeds are beside those of the first model."""
     first = next(iter(found.sizes))
-    is_chosen = any(one.learning_rate for one in found.quality.values())
+    is_chosen = any(one.learning_rate is not None for one in found.quality.values())
     header = ["model", *(["mean score"] if found.quality else []), *(["learning rate"] if is_chosen else [])]
     header += ["parameters", "multiply-adds a bp"]
     header += [f"training, {SHOWN_BP:,} bp: bp/s", "of the first", "inference: bp/s", "of the first"]
@@ -77,11 +82,36 @@ def _longest(costs: Sequence[Cost], name: str, kind: Kind) -> str:
     return f"{max(possible):,} bp{ended}" if possible else ended.removeprefix(", then ") or "-"
 
 
-def _about_rates(settings: CompareSettings) -> list[str]:
-    if not settings.learning_rates:
-        return []
-    tried = ", ".join(f"{rate:g}" for rate in settings.learning_rates)
-    return [f"Each learning rate is the best of {tried} on validation: first seed, mean over tasks.", ""]
+def _quality(settings: CompareSettings, found: Comparison) -> list[str]:
+    """Return the lines on what each model reached on each task, and how it was trained."""
+    trained = {name: one for name, one in found.quality.items() if not one.failure}
+    tasks = list(dict.fromkeys(task for one in trained.values() for task in one.tasks))
+    header = ["model", *tasks, "mean", "epochs", "weights"]
+    rows = []
+    for name, one in trained.items():
+        scores = [score_text(fmean(one.tasks[task]), spread(one.tasks[task]), 100) for task in tasks]
+        epochs, sizes = [one.epochs[task] for task in tasks], sorted(set(one.parameters))
+        rows.append(
+            [
+                *(name, *scores, score_text(one.mean, one.sd, 100)),
+                f"{min(epochs):.1f} to {max(epochs):.1f}",
+                " to ".join(f"{size:,}" for size in sizes),
+            ]
+        )
+    lines = [f"## {settings.suite}: test scores x 100, mean ± sd over {settings.seeds} seeds", ""]
+    lines += [*markdown_table(header, rows), ""]
+    budget = (
+        f"{settings.training.epochs} epochs"
+        if settings.minutes is None
+        else f"as many steps as each makes in {settings.minutes:g} minutes by what was measured, but at most "
+        f"{settings.training.epochs} epochs; validation is not counted"
+    )
+    lines += [f"All from random weights, with one trainer, the best epoch on validation. Budget: {budget}."]
+    if settings.learning_rates:
+        tried = ", ".join(f"{rate:g}" for rate in settings.learning_rates)
+        lines += [f"Each learning rate is the best of {tried} on validation: first seed, mean over tasks."]
+    lines += [f"{name} was not trained: {one.failure}" for name, one in found.quality.items() if one.failure]
+    return [*lines, "Scores with intervals, published values and settings: quality/report.md.", ""]
 
 
 def _ratios(found: Comparison) -> list[str]:
@@ -133,15 +163,27 @@ def report(settings: CompareSettings, found: Comparison) -> str:
         ]
         for name in found.sizes
     ]
-    lines = ["# Systems compared", "", f"{processor()}, {threads} threads, torch {torch.__version__}.", ""]
-    lines += [*markdown_table(header, rows), ""]
+    precision = resolve_precision("auto")
+    lines = [
+        *("# Systems compared", ""),
+        f"`{command_line(sys.argv[1:])}`",
+        *(
+            "",
+            f"{processor()}, {threads} threads, {precision}, torch {torch.__version__}, commit "
+            f"{source_commit()}, {date.today()}.",
+            "",
+        ),
+        *markdown_table(header, rows),
+        "",
+    ]
     lines += [
         "Parameters are those in use. Multiply-adds are of matrix products and convolutions over 1 kb, or "
         "the longest sequence that a model reads, as PyTorch counts them: scans and Fourier transforms are "
         f"in none. MB is what a pass over {BASES:,} bases, or one sequence that is longer, holds at its peak "
-        "without the weights. A regression on k-mers is solved at once: it has no step of training.",
+        "without the weights. A longest length is one of those asked for. A regression on k-mers is solved "
+        "at once: it has no step of training. A system of one length is counted at 1 kb.",
         "",
-        *_about_rates(settings),
+        *(_quality(settings, found) if found.quality else []),
         *_ratios(found),
         "## Growth with length",
         "",

@@ -10,16 +10,20 @@ L length in bp.
 import json
 import math
 import resource
+import signal
 import statistics
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import psutil
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnova.baselines.architectures import SequenceClassifier, sequence_classifier
@@ -39,22 +43,30 @@ KINDS: tuple[Kind, ...] = ("training", "inference")
 BASES = 2**15
 """Of a batch, where sequences are not longer than that."""
 _WARMUP_BP, _SIZE_BP = 256, 1024
-_USABLE_SHARE = 0.8
+_USABLE_SHARE, _LONG_SECONDS = 0.8, 5.0
+READS_NO_MORE, TOO_LONG, FAILED = "reads no more", "longer than", "failed"
+"""What a failure begins with."""
 
 
 class Cost(NamedTuple):
     """What one pass of one model costs at one length."""
 
     model: str
+    """Its name."""
+    origin: str
+    """What it is: a preset, or the checksum of a folder."""
     kind: Kind
     length_bp: int
     batch: int
     """Sequences at once."""
-    bp_per_second: float
+    threads: int
+    """Of the processor."""
+    processor: str
+    bp_per_second: float = math.nan
     """NaN where it was not possible."""
-    bytes: float
+    bytes: float = math.nan
     """That the pass holds at its peak, without weights."""
-    failure: str
+    failure: str = ""
     """Why it was not possible; empty where it was."""
 
 
@@ -67,45 +79,44 @@ class Size(NamedTuple):
     model reads, as PyTorch counts them."""
 
 
-def measure_cost(name: str, source: str, kind: Kind, length: int, seconds: float, threads: int) -> Cost:
+def measure_cost(asked: Cost, source: str, seconds: float) -> Cost:
     """Return one cost, measured in its own process.
 
     Args:
-        name: of the model.
-        source: as ``--model`` takes it.
-        kind: what is done.
-        length: of the sequences in bp.
+        asked: what to measure.
+        source: the model, as ``--model`` takes it.
         seconds: most time that it may take, with its start.
-        threads: of the processor.
     """
-    batch = max(1, BASES // length)
-    nothing = Cost(name, kind, length, batch, math.nan, math.nan, "")
-    given = json.dumps([source, kind, length, batch, threads])
+    given = json.dumps([source, asked.kind, asked.length_bp, asked.batch, asked.threads])
     try:
         command = [sys.executable, "-m", __spec__.name, given]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        return nothing._replace(failure=f"longer than {seconds:g} s")
+        return asked._replace(failure=f"{TOO_LONG} {seconds:g} s")
+    if answer.returncode == -signal.SIGKILL:
+        return asked._replace(failure="out of memory")  # killed by the system
     if answer.returncode:
-        return nothing._replace(failure="out of memory")  # killed by the system
-    found = json.loads(answer.stdout.splitlines()[-1])
-    return nothing._replace(**found)
+        reason = (answer.stderr.strip().splitlines() or [f"exit status {answer.returncode}"])[-1]
+        return asked._replace(failure=f"{FAILED} ({reason})")
+    return asked._replace(**json.loads(answer.stdout.splitlines()[-1]))
 
 
 def measure_one(source: str, kind: Kind, length: int, batch: int) -> dict[str, Any]:
     """Return speed and memory of a pass in this process, or why it is not possible."""
     try:
-        model = made(source, length)
-        run = _pass(model, kind)
-        run(1, min(_WARMUP_BP, length))
-        times: list[float] = []
-        added = added_bytes(lambda: times.append(_seconds(run, batch, length)))
-        if times[0] < 5:
+        run = _pass(made(source, length), kind)
+        try:
+            run(1, min(_WARMUP_BP, length))
+            # Memory comes first: what earlier passes have left would be used again, and not counted.
+            added = added_bytes(lambda: run(batch, length))
+        except InputError as error:
+            return {"failure": f"{READS_NO_MORE} ({error})"}
+        times = [_seconds(run, batch, length)]
+        if times[0] < _LONG_SECONDS:
             times = [_seconds(run, batch, length) for _ in range(3)]
-    except InputError as error:
-        return {"failure": f"reads no more ({error})"}
-    except RuntimeError as error:
-        if "alloc" not in str(error) and "memory" not in str(error):
+    except (RuntimeError, MemoryError) as error:
+        is_memory = isinstance(error, MemoryError) or "alloc" in str(error) or "memory" in str(error)
+        if not is_memory:
             raise
         return {"failure": "out of memory"}
     return {"bp_per_second": batch * length / statistics.median(times), "bytes": added}
@@ -115,7 +126,12 @@ def size_of(source: str) -> Size:
     """Return number of weights and multiply-adds of a model."""
     model = made(source, _SIZE_BP)
     length = min(_SIZE_BP, getattr(model.config, "max_length_bp", None) or _SIZE_BP)
-    with FlopCounterMode(display=False) as counter:
+    with (
+        warnings.catch_warnings(action="ignore"),  # of oneDNN, about graphics cards that are not here
+        sdpa_kernel(SDPBackend.MATH),  # PyTorch counts no other attention, and no LSTM of oneDNN
+        torch.backends.mkldnn.flags(enabled=False),
+        FlopCounterMode(display=False) as counter,
+    ):
         _pass(model, "inference")(1, length)
     return Size(parameters_in_use(model), counter.get_total_flops() / 2 / length)
 
@@ -187,7 +203,8 @@ def _main(given: str) -> None:
     torch.set_num_threads(threads)
     free = psutil.virtual_memory().available
     used = psutil.Process().memory_info().vms
-    resource.setrlimit(resource.RLIMIT_AS, (used + int(_USABLE_SHARE * free), resource.RLIM_INFINITY))
+    with suppress(ValueError, OSError):  # some systems know no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (used + int(_USABLE_SHARE * free), resource.RLIM_INFINITY))
     print(json.dumps(measure_one(source, kind, length, batch)))
 
 

@@ -153,11 +153,11 @@ class ReferencePass:
             reach, mask = block.feature_conv.reach, around.mask(features.dtype)
             read = around.widened(level.feature_input, block.feature_input(features, mask), 2 * reach)
             hidden, gate = block.feature_activation(block.feature_conv.inner(read)), None
-            if level.gate_input is not None:
+            if block.gate_conv is not None and level.gate_input is not None:
                 read = around.widened(level.gate_input, block.gate_input(features, gates, mask), 2 * reach)
                 gate = block.gate_activation(block.gate_conv.inner(read))
             features = around.widened(level.features, features, reach)
-            if level.gates is not None:
+            if level.gates is not None and gates is not None:
                 gates = around.widened(level.gates, gates, reach)
             features, gates = block.add(features, gates, hidden, gate)
             around = around.wider(reach)

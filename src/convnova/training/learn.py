@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from convnova.baselines.backbone import BaselineConfig, check_length
+from convnova.baselines.hyenadna import HyenaDNAConfig
 from convnova.baselines.supervised import SupervisedConfig
 from convnova.data.label_scheme import LabelScheme
 from convnova.data.labelled import LabelledPart
@@ -122,6 +123,9 @@ def starting_point(model: str, network: TaskNetworkSettings, task: Task) -> Star
         longest = max(int(part.ids.lengths.max()) for part in parts)
         if model.startswith(PRESET) and isinstance(config, SupervisedConfig):
             config.input_bp = max(longest, config.shortest_bp)
+        if model.startswith(PRESET) and isinstance(config, HyenaDNAConfig):
+            # Filters decay over the longest sequence: made for 64 kb, they would hardly vary over 100 bp.
+            config.max_positions = longest
         check_length(config, longest)
     if network.receptive_field == "sequence":
         if not isinstance(config, ConvNovaConfig):
