@@ -12,11 +12,16 @@ from tiny_suite import NETWORK, TRAINING, write_data
 from tiny_task import write_csv
 
 from convnova.analysis import trials as module
-from convnova.analysis.ablation import ablate
+from convnova.analysis.ablation import _interval, _published, ablate
 from convnova.analysis.ablation_settings import AblationSettings
+from convnova.analysis.study_tasks import StudyTask, study_tasks
 from convnova.cli import main
+from convnova.errors import InputError
 from convnova.evaluation.statistics import Spread, compare_paired, interval_of_mean
+from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.model.presets import preset
 from convnova.model.variants import variants
+from convnova.training.task_settings import TaskNetworkSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
@@ -101,17 +106,11 @@ def test_own_sequences_in_place_of_a_suite(tmp_path):
 def test_without_a_test_set_a_tenth_is_held_out_and_the_same_for_all_seeds(tmp_path):
     train = write_csv(tmp_path / "mine.csv", 100, 0)
     given = settings(tmp_path, suite=None, tasks=None, data=None, train=str(train))
-    (task,) = module_tasks(given)
+    (task,) = study_tasks(given)
     first, second = task.load(0), task.load(1)
     assert len(first.test) == 10
     assert np.array_equal(first.test.ids.codes, second.test.ids.codes)
     assert not np.array_equal(first.validation.ids.codes, second.validation.ids.codes)
-
-
-def module_tasks(given):
-    from convnova.analysis.study_tasks import study_tasks
-
-    return study_tasks(given)
 
 
 def test_other_settings_in_the_same_folder_are_refused(tmp_path, capsys):
@@ -141,6 +140,8 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path, capsys):
         (["--suite", "gue", "--model", "preset:hyenadna-0.5m"], "only ConvNova has these variants"),
         (["--suite", "gue", "--model", "runs/x"], "must be preset:NAME, or scratch:FOLDER"),
         (["--suite", "gue", "--seeds", "0"], "seeds must be at least 1"),
+        (["--suite", "gue", "--studies", "[]"], "studies names none; give one, such as gate"),
+        (["--suite", "gues"], "there is no suite 'gues'"),
         (["--suite", "gue", "--network.receptive_field", "sequence"], "is set by the study; leave it out"),
     ],
 )
@@ -151,17 +152,42 @@ def test_wrong_settings_are_refused_in_one_line(tmp_path, capsys, arguments, mes
     assert error.count("\n") == 1
 
 
+def test_equal_differences_say_nothing_of_their_spread():
+    found = compare_paired({0: 0.6, 1: 0.7}, {0: 0.5, 1: 0.6})
+    assert all(map(math.isnan, _interval(found)))
+
+
 def test_the_interval_of_a_mean_is_students():
     low, high = interval_of_mean(Spread(1.0, 0.5, 4))
     assert (low, high) == pytest.approx((1 - 3.182446 * 0.25, 1 + 3.182446 * 0.25), rel=1e-6)
     assert math.isnan(interval_of_mean(Spread(1.0, math.nan, 1))[0])
 
 
-def test_published_values_stand_beside_the_variants_that_have_one():
-    from convnova.analysis.ablation import _published
-    from convnova.model import preset
+def task_called(name, published):
+    return StudyTask(name, "mcc", False, published, lambda seed: None, {})
 
-    found = {one.name: _published("H3", "gate", one.name) for one in variants("gate", preset("nt-0.5m"))}
+
+def test_published_values_stand_beside_the_variants_that_have_one():
+    task = task_called("H3", ("NT benchmark (original, 18 tasks)", "H3"))
+    found = {one.name: _published(task, "gate", one.name) for one in variants("gate", preset("nt-0.5m"))}
+    values = {name: None if row is None else row.value for name, row in found.items()}
     known = {"full": 0.815, "single-gate": 0.8095, "no-gate": 0.7896}
-    assert found == pytest.approx({"same-strand": None, "one-branch": None} | known)
-    assert _published("H3K4me1", "context", "downsampling") == pytest.approx(0.3488)
+    assert values == pytest.approx({"same-strand": None, "one-branch": None} | known)
+    other = task_called("H3K4me1", (*task.published[:1], "H3K4me1"))
+    assert _published(other, "context", "downsampling").value == pytest.approx(0.3488)
+    assert _published(other, "gate", "full").value == pytest.approx(0.566)  # of the main table
+    assert _published(other, "gate", "no-gate") is None
+
+
+def test_own_sequences_have_no_published_values_whatever_their_name():
+    assert _published(task_called("H3", None), "gate", "full") is None
+
+
+def test_an_architecture_of_a_folder_is_taken_apart_and_its_change_is_seen(tmp_path):
+    ConvNovaConfig(hidden_size=8, kernel_size=3, dilations=(1, 2)).save_pretrained(tmp_path / "model")
+    given = {"model": f"scratch:{tmp_path / 'model'}", "studies": ["ffn"], "seeds": 1}
+    rows, _ = run(tmp_path, network=TaskNetworkSettings(), **given)
+    assert rows[0].channels == 8
+    ConvNovaConfig(hidden_size=12, kernel_size=3, dilations=(1, 2)).save_pretrained(tmp_path / "model")
+    with pytest.raises(InputError, match="this result was made with source scratch:sha256:"):
+        run(tmp_path, network=TaskNetworkSettings(), **given)

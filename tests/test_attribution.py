@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_task import settings, write_csv
 
+from convnova.analysis import attribution
 from convnova.analysis.attribution import Output, _gated_sum_rule, attribute
 from convnova.analysis.motifs import Motif, find_motifs, match_known, write_meme
 from convnova.cli import main
@@ -66,13 +67,47 @@ def test_contributions_add_up(method, kind):
     assert (found.hypothetical[1, 43:] == 0).all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_padding_is_no_maximum(seed):
+    """Where the largest value of all lies in padding, it is not that of the sequence."""
+    torch.manual_seed(seed)
+    model = ConvNovaForSequenceClassification(ConvNovaConfig(**TOY, pooling="max")).eval()
+    found = attribute(model, sequences((80, 20, 30), unknown=False, seed=seed), shuffles=4)
+    assert found.deltas.max() < 1e-3
+
+
+def test_sequences_with_a_single_shuffle_are_attributed_too():
+    made = [encode(text) for text in ("A" * 30, "AT" * 15, "N" * 30, "ACG", "A" * 10 + "C" + "T" * 19)]
+    found = attribute(toy(), made, shuffles=3)
+    assert (found.contributions[0] == 0).all()  # it is its own only shuffle
+    assert np.isfinite(found.hypothetical).all()
+
+
+def test_sequences_in_several_turns_are_those_in_one(monkeypatch):
+    model, made, seen = toy(), sequences((50, 43, 50, 30, 44)), []
+    together = attribute(model, made, shuffles=2, both_strands=True)
+    monkeypatch.setattr(attribution, "AT_ONCE", 2)
+    apart = attribute(model, made, shuffles=2, both_strands=True, advance=seen.append)
+    np.testing.assert_allclose(apart.hypothetical, together.hypothetical, atol=1e-7)
+    assert (apart.ids == together.ids).all()
+    assert seen == [2, 2, 1]
+
+
+def test_no_contribution_is_no_motif_and_the_generator_is_left_as_it_was():
+    found = attribute(toy(), sequences((30,) * 3), shuffles=2)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    assert find_motifs(found._replace(hypothetical=np.zeros_like(found.hypothetical))) == []
+    find_motifs(found)
+    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
 def test_contributions_are_the_mean_over_shuffles_of_what_they_add_up_to():
     model, (ids,) = toy(), sequences((60,), unknown=False)
     found = attribute(model, [ids], shuffles=6, seed=3)
     from tangermeme.ersatz import dinucleotide_shuffle
 
     bases = torch.nn.functional.one_hot(torch.from_numpy(ids).long(), 4).T[None].double()
-    shuffles = dinucleotide_shuffle(bases, n=6, random_state=3)[0]
+    shuffles = [dinucleotide_shuffle(bases, n=1, random_state=3 * 6 + i)[0, 0] for i in range(6)]
     with torch.no_grad():
         logits = [model(shuffle.argmax(0)[None]).logits[0] for shuffle in shuffles]
         own = model(torch.from_numpy(ids).long()[None]).logits[0]

@@ -206,6 +206,24 @@ def test_what_was_read_and_made_is_told(model, tmp_path):
     assert made.startswith(f"{tmp_path / 'new.fa'}: 1 sequence -> {tmp_path / 'new.csv'} (")
 
 
+def test_sequences_of_n_alone_are_told_and_where_there_are_no_others_refused(model, tmp_path):
+    path, said = tmp_path / "new.fa", io.StringIO()
+    path.write_text(">a\nACGTACGTACGT\n>b\nNNNNNNNNNNNN\n")
+    console = Console(file=said, width=200)
+    assert len(classify(ClassifySettings(model, str(path), tmp_path / "new.csv"), console)) == 2
+    assert "1 of 2 sequences are only N: what is predicted says nothing of them" in said.getvalue()
+    path.write_text(">b\nNNNNNNNNNNNN\n")
+    for task in (
+        lambda: classify(ClassifySettings(model, str(path), tmp_path / "other.csv"), QUIET),
+        lambda: evaluate(EvaluateSettings(model, str(path)), QUIET),
+    ):
+        with pytest.raises(
+            InputError, match=r"new\.fa: its sequences are only N, so there is nothing to read"
+        ):
+            task()
+    assert not (tmp_path / "other.csv").exists()
+
+
 def test_the_input_and_the_folder_of_a_model_are_never_overwritten(model, tmp_path):
     path = tmp_path / "new.csv"
     path.write_text(before := "sequence,label\n" + "".join(f"{text},enhancer\n" for text in TEXTS))

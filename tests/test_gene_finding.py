@@ -363,20 +363,20 @@ def test_a_pretrained_start_begins_with_its_weights_and_reports_every_tensor(toy
 
 
 def test_the_architecture_of_a_folder_is_taken_without_its_weights(toy, tmp_path, masked_lm):
-    given = {"model": f"scratch:{masked_lm}", "network": GeneNetworkSettings(classifier_dropout=0.2)}
+    changes = GeneNetworkSettings(classifier_dropout=0.2, kernel_size=5)
+    given = {"model": f"scratch:{masked_lm}", "network": changes}
     pretrained, config = starting_point(settings(toy, tmp_path, **given), ("a", "b"))
     assert pretrained is None
-    assert (config.hidden_size, config.dilations) == (8, (1, 2, 4))
+    assert (config.hidden_size, config.kernel_size, config.dilations) == (8, 5, (1, 2, 4))
     assert (config.num_labels, config.classifier_dropout, config.id2label[1]) == (2, 0.2, "b")
 
 
-@pytest.mark.parametrize("start", ["", "scratch:"])
 @pytest.mark.parametrize(
     ("changes", "named"),
     [({"blocks": 3}, "blocks"), ({"hidden_size": 16}, "hidden_size"), ({"receptive_field_bp": 99}, "recept")],
 )
-def test_the_architecture_of_a_folder_is_settled(toy, tmp_path, masked_lm, start, changes, named):
-    given = {"model": f"{start}{masked_lm}", "network": GeneNetworkSettings(**changes)}
+def test_the_architecture_of_a_folder_is_settled(toy, tmp_path, masked_lm, changes, named):
+    given = {"model": str(masked_lm), "network": GeneNetworkSettings(**changes)}
     with pytest.raises(InputError, match=rf"the architecture of a folder is settled, so {named}.* cannot be"):
         run(toy, tmp_path / "run", **given)
 

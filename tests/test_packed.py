@@ -22,6 +22,11 @@ def test_sequences_come_back_as_they_went_in():
         packed[4]
 
 
+def test_sequences_without_a_known_base_are_told():
+    packed = pack(encode(word) for word in ["ACGT", "NN", "NNA", "N", ""])
+    assert packed.is_unknown.tolist() == [False, True, False, True, True]
+
+
 @pytest.mark.parametrize(
     ("indices", "taken"),
     [

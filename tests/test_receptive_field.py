@@ -96,6 +96,14 @@ def test_the_command_writes_profile_widths_and_figure(model_and_input, capsys):
     assert (out / "receptive_field.png").stat().st_size > 10_000
 
 
+def test_windows_are_those_that_half_of_the_sequences_have(model_and_input, capsys):
+    folder, out = model_and_input, model_and_input / "out"
+    arguments = ["--model", str(folder / "model"), "--input", str(folder / "input.fa"), "--output", str(out)]
+    assert main(["receptive-field", *arguments, "--window_bp", "9", "--most_sequences", "3"]) == 0
+    assert "windows of 9 bp are shorter than the receptive field (23 bp)" in capsys.readouterr().out
+    assert "over 3 windows of 9 bp in " in (out / "receptive_field.md").read_text()
+
+
 def test_a_backbone_loads_whatever_its_head(model_and_input):
     model = toy(ConvNovaForSequenceClassification)
     ids = torch.from_numpy(np.stack(sequences(2, 40))).long()
@@ -123,7 +131,7 @@ def test_a_sweep_trains_at_growing_fields_and_goes_on_where_it_was(tmp_path):
     assert all(one.scores.n == 2 and one.interval[0] <= one.scores.mean <= one.interval[1] for one in scores)
     header, rows = sweep_table(scores)
     assert all(len(row) == len(header) for row in rows)
-    for name in ("receptive_field.md", "receptive_field.csv", "receptive_field.png"):
+    for name in ("sweep.md", "sweep.csv", "sweep.png"):
         assert (tmp_path / "out" / name).exists()
     results = sorted((tmp_path / "out/trials").rglob("result.json"))
     assert len(results) == 4
@@ -132,17 +140,31 @@ def test_a_sweep_trains_at_growing_fields_and_goes_on_where_it_was(tmp_path):
     assert [path.stat().st_mtime_ns for path in results] == before
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_fields_that_no_network_has_are_not_trained_twice(tmp_path):
+    scores = sweep(tmp_path, shares=[0.01, 0.05, 2.0], seeds=1)
+    assert [one.share for one in scores] == [0.01, 2.0]
+    assert len({one.field_bp for one in scores}) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--model", "runs/x"], "give input, the sequences that gradients are averaged over, or --sweep"),
         (["--input", "a.fa", "--suite", "gue"], "suite is for training; add --sweep"),
         (["--input", "a.fa", "--test", "b.csv"], "test is for training; add --sweep"),
+        (["--input", "a.fa", "--seeds", "5"], "seeds is for training; add --sweep"),
+        (["--input", "a.fa", "--network.gating", "none"], "network is for training; add --sweep"),
+        (
+            ["--sweep", "--suite", "gue", "--positions", "9"],
+            "positions is for a trained model, without --sweep",
+        ),
+        (["--input", "a.fa"], "give model, the folder of a trained ConvNova model"),
         (["--sweep"], "give either suite, or train with sequences of your own"),
         (["--sweep", "--suite", "gue", "--input", "a.fa"], "input is for a trained model, without --sweep"),
         (["--sweep", "--suite", "gue", "--shares", "[2,1]"], "shares must be ascending"),
         (["--sweep", "--suite", "gue", "--model", "runs/x"], "so it must be preset:NAME, or scratch:FOLDER"),
-        (["--input", "a.fa", "--positions", "0"], "positions must be at least 1"),
+        (["--model", "x", "--input", "a.fa", "--positions", "0"], "positions must be at least 1"),
         (["--input", "a.fa", "--model", "nowhere"], "nowhere: no ConvNova model in it"),
     ],
 )
@@ -151,11 +173,14 @@ def test_wrong_settings_are_refused_in_one_line(tmp_path, capsys, arguments, mes
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_models_that_read_tokens_are_refused(tmp_path):
     from convnova.baselines.architectures import any_preset, sequence_classifier
 
     sequence_classifier(any_preset("hyenadna-0.5m")).save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="through which no gradient reaches a base"):
+    with pytest.raises(
+        InputError, match="its model is hyenadna, and gradients of single bases are of ConvNova"
+    ):
         load_backbone(str(tmp_path))

@@ -307,3 +307,9 @@ def test_what_is_odd_in_a_published_folder_is_one_line(system, change, message, 
 def _without(state, ending):
     for name in [name for name in state if name.endswith(ending)]:
         del state[name]
+
+
+def test_a_published_folder_that_is_not_converted_is_told_apart(tmp_path):
+    publish_caduceus(tmp_path / "published")
+    with pytest.raises(InputError, match="published weights of another system; convert them first"):
+        any_config(tmp_path / "published")

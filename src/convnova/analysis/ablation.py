@@ -22,8 +22,9 @@ from convnova.benchmark.formats import markdown_table
 from convnova.benchmark.jobs import as_name
 from convnova.benchmark.sheets import score_text
 from convnova.console import log_console, plain_table, say
+from convnova.data.table import counted
 from convnova.errors import InputError
-from convnova.evaluation.published import read_published
+from convnova.evaluation.published import Published, read_published
 from convnova.evaluation.statistics import (
     PairedComparison,
     Spread,
@@ -41,7 +42,11 @@ from convnova.training.task_settings import TaskNetworkSettings
 from convnova.writing import make_folder, write_csv, write_text
 
 TABLE_NAME, CSV_NAME = "ablation.md", "ablation.csv"
-_PUBLISHED_SUITE = "ConvNova ablation"
+FEWEST_SIGNS = 6
+"""Seeds from which on a sign-flip test can speak."""
+_PUBLISHED_SUITE, _ABLATED_SUITE, _MAIN_MODEL = "ConvNova ablation", "NT benchmark", "ConvNova (pretrained)"
+"""What the table of published numbers calls the paper's ablations, the suite whose tasks they are on, and the
+model of the main table."""
 _PUBLISHED = {
     ("gate", FULL): "ConvNova, full",
     ("gate", "single-gate"): "ConvNova, gate without dual branch",
@@ -69,7 +74,7 @@ class AblationRow(NamedTuple):
     """Variant minus full model, seed by seed; None for the full model itself."""
     interval: tuple[float, float]
     """95 % interval of that difference, by the t distribution; NaN with one seed."""
-    published: float | None
+    published: Published | None
     """Score of this variant in the paper."""
 
 
@@ -137,27 +142,36 @@ def _rows(
             receptive_field_bp=one["receptive_field_bp"],
             scores=spread(list(scores[variant.name].values())),
             against_full=against,
-            interval=(math.nan, math.nan) if against is None else interval_of_mean(_differences(against)),
-            published=_published(task.name, study, variant.name),
+            interval=_interval(against),
+            published=_published(task, study, variant.name),
         )
         rows.append(row)
     return rows
 
 
-def _differences(comparison: PairedComparison) -> Spread:
-    return Spread(comparison.difference, comparison.sd, comparison.pairs)
+def _interval(found: PairedComparison | None) -> tuple[float, float]:
+    """Return the 95 % interval of a difference; NaN where there is none, or it says nothing of its spread."""
+    if found is None or math.isnan(found.p_t):
+        return math.nan, math.nan
+    return interval_of_mean(Spread(found.difference, found.sd, found.pairs))
 
 
-def _published(task: str, study: str, variant: str) -> float | None:
-    model = _PUBLISHED.get((study, variant))
-    rows = [row for row in read_published() if (row.suite, row.task) == (_PUBLISHED_SUITE, task)]
-    return next((row.value for row in rows if row.model == model), None)
+def _published(task: StudyTask, study: str, variant: str) -> Published | None:
+    """Return what the paper has for a variant, of the full model at least in its main table."""
+    if task.published is None:
+        return None
+    suite, name = task.published
+    rows = {(row.suite, row.model): row for row in read_published() if row.task == name}
+    found = rows.get((_PUBLISHED_SUITE, _PUBLISHED.get((study, variant), "")))
+    if found is not None and suite.startswith(_ABLATED_SUITE):
+        return found
+    return rows.get((suite, _MAIN_MODEL)) if variant == FULL else None
 
 
 def table_of(rows: Sequence[AblationRow]) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of the table of one task; scores and differences times 100."""
     header = ["study", "variant", "what", "parameters", "channels", "field, bp", "score"]
-    header += ["minus full", "95 % interval", "p (t)", "published"]
+    header += ["minus full", "95 % interval", "p", "published"]
     lines = []
     for row in rows:
         found = row.against_full
@@ -166,17 +180,28 @@ def table_of(rows: Sequence[AblationRow]) -> tuple[list[str], list[list[str]]]:
                 row.study,
                 row.variant.name,
                 row.variant.sentence,
-                f"{row.parameters:,}",
+                f"{row.parameters:,}{_share_shown(row.parameters / rows[0].parameters)}",
                 str(row.channels),
                 f"{row.receptive_field_bp:,}",
                 score_text(row.scores.mean, row.scores.sd, 100),
                 "" if found is None else f"{100 * found.difference:+.1f}",
                 _interval_shown(row.interval),
-                "" if found is None or math.isnan(found.p_t) else f"{found.p_t:.3f}",
-                "" if row.published is None else f"{100 * row.published:.1f}",
+                "" if found is None else _p_shown(found),
+                "" if row.published is None else f"{100 * row.published.value:.1f}",
             ]
         )
     return header, lines
+
+
+def _share_shown(share: float) -> str:
+    """Return by how much parameters differ from those of the full model, where it is more than rounding."""
+    return "" if abs(share - 1) <= 0.02 else f" ({share - 1:+.0%})"
+
+
+def _p_shown(found: PairedComparison) -> str:
+    """Return the p value: of six seeds and more that of the signs, of fewer that of the paired t."""
+    p = found.p_t if found.pairs < FEWEST_SIGNS else found.p_signs
+    return "" if math.isnan(p) else f"{p:.3f}"
 
 
 def _interval_shown(interval: tuple[float, float]) -> str:
@@ -187,16 +212,29 @@ def _write(settings: AblationSettings, rows: Sequence[AblationRow]) -> None:
     """Write tables and figures."""
     tasks = list(dict.fromkeys(row.task for row in rows))
     lines = ["# Ablation", ""]
-    lines += [f"{settings.model}, {settings.seeds} seeds. {processor()}, torch {torch.__version__}.", ""]
+    lines += [
+        f"{settings.model}, {counted(settings.seeds, 'seed')}. {processor()}, torch {torch.__version__}."
+    ]
+    lines += [""]
     for task in tasks:
         own = [row for row in rows if row.task == task]
         lines += [f"## {task}", "", f"Score: {own[0].metric}, times 100.", ""]
         lines += [*markdown_table(*table_of(own)), ""]
+        found = dict.fromkeys(row.published for row in own if row.published is not None)
+        lines += [
+            f"- Published, {one.model}: {100 * one.value:g}, {one.printed_metric}; {one.protocol}; "
+            f"{one.source}; {one.note}."
+            for one in found
+        ]
+        lines += [""] if found else []
         write_figure(settings.output / f"{as_name(task)}.png", partial(differences_figure, own))
     lines += [
-        "Difference, its 95 % interval and p are of the paired t over seeds, which takes differences between "
-        "seeds for normal. Parameters are the backbone's. Published: the paper's values as a summary of it "
-        "gives them; another test split, or other training, may be behind them.",
+        "Difference and its 95 % interval are of the paired t over seeds, which takes differences between "
+        f"seeds for normal; so is p, with {FEWEST_SIGNS} seeds and more of a sign-flip test. They tell of "
+        "the spread between seeds, not of that of the test set; no p is corrected for the many variants. "
+        "Parameters are the backbone's, with the difference to the full model where it is above 2 %. "
+        "same-strand is the full model but for the draw of its weights, so it shows the noise: the strand "
+        "that the second branch reads is only an order of its four inputs.",
         "",
     ]
     write_text(settings.output / TABLE_NAME, "\n".join(lines))
@@ -210,4 +248,5 @@ def _csv_rows(rows: Sequence[AblationRow]) -> Iterator[Sequence[Any]]:
         found = row.against_full
         fixed = [row.task, row.metric, row.study, row.variant.name, row.parameters, row.channels]
         compared = ["", "", "", ""] if found is None else [found.difference, *row.interval, found.p_t]
-        yield [*fixed, row.receptive_field_bp, *row.scores, *compared, row.published]
+        published = None if row.published is None else row.published.value
+        yield [*fixed, row.receptive_field_bp, *row.scores, *compared, published]

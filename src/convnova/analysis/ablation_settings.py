@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from convnova.analysis.study_settings import StudySettings
+from convnova.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,3 +15,8 @@ class AblationSettings(StudySettings):
     neither), kernel, dilation, depth, ffn."""
     match_parameters: bool = True
     """Whether each variant has as many channels as bring it to the parameters of the full model."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.studies:
+            raise InputError("studies names none; give one, such as gate")

@@ -5,7 +5,7 @@
     mutagenesis            the output with the base, less its mean over the four bases; no shuffles
 
 The first two are additive: what the bases of a sequence contribute adds up to its output less that of a
-shuffle, and how far it does not is the convergence delta. All is computed in double precision.
+shuffle, and how far it does not is the convergence delta. Both are computed in double precision.
 
 In a gated sum features + hidden * gate neither factor alone explains a change of the product. Half of it
 goes to each, d(h g) = dh (g + g0) / 2 + dg (h + h0) / 2, which is exact, and the Shapley value of the two.
@@ -19,7 +19,7 @@ n sequences, B batch, R shuffles, L length in bp, K outputs.
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
@@ -33,9 +33,11 @@ from convnova.errors import InputError
 from convnova.inference.mutagenesis import saturation_mutagenesis
 from convnova.model.layers_convnova import GatedSum
 from convnova.model.modeling_convnova import Pooling
-from convnova.sequence import Ids, reverse_complement
+from convnova.sequence import Ids, N, reverse_complement
 
 Method = Literal["deep-lift-shap", "integrated-gradients", "mutagenesis"]
+AT_ONCE = 16
+"""Sequences whose contributions are found between two moves of a bar."""
 BATCH = 64
 """Pairs of a sequence and a shuffle in one pass."""
 STEPS = (50, 100, 200, 400, 800)
@@ -76,6 +78,7 @@ def attribute(
     shuffles: int = 20,
     both_strands: bool = False,
     seed: int = 0,
+    advance: Callable[[int], None] | None = None,
 ) -> Attributions:
     """Return what each base of some sequences contributes to an output of a sequence model.
 
@@ -90,12 +93,50 @@ def attribute(
         shuffles: of each sequence, which keep its dinucleotides.
         both_strands: whether to average with what is found on the reverse complement.
         seed: of the shuffles.
+        advance: is told of sequences that are done.
 
     Raises:
         InputError: when the library of the method is not installed, or the model has no such output.
     """
     if not 0 <= target < model.config.num_labels:
         raise InputError(f"the model has outputs 0 to {model.config.num_labels - 1}, and not {target}")
+    parts = []
+    for first in range(0, len(sequences), AT_ONCE):
+        some = sequences[first : first + AT_ONCE]
+        parts.append(_some(model, some, target, method, shuffles, both_strands, seed + first))
+        if advance is not None:
+            advance(len(some))
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[Attributions]) -> Attributions:
+    """Return parts as one, padded to the longest sequence of all."""
+    longest = max(part.ids.shape[1] for part in parts)
+
+    def padded(one: NDArray[Any], value: int) -> NDArray[Any]:
+        missing = [(0, 0)] * one.ndim
+        missing[1] = (0, longest - one.shape[1])
+        return np.pad(one, missing, constant_values=value)
+
+    deltas = [part.deltas for part in parts if part.deltas is not None]
+    return Attributions(
+        np.concatenate([padded(part.ids, N) for part in parts]),
+        np.concatenate([part.lengths for part in parts]),
+        np.concatenate([padded(part.hypothetical, 0) for part in parts]),
+        np.concatenate(deltas) if deltas else None,
+    )
+
+
+def _some(
+    model: Any,
+    sequences: Sequence[Ids],
+    target: int,
+    method: Method,
+    shuffles: int,
+    both_strands: bool,
+    seed: int,
+) -> Attributions:
+    """Return the contributions of a few sequences."""
     found = _one_strand(model, sequences, target, method, shuffles, seed)
     if not both_strands:
         return found
@@ -112,7 +153,7 @@ def _one_strand(
     model: Any, sequences: Sequence[Ids], target: int, method: Method, shuffles: int, seed: int
 ) -> Attributions:
     lengths = np.array([len(ids) for ids in sequences])
-    ids = np.full((len(sequences), lengths.max()), 4, np.uint8)
+    ids = np.full((len(sequences), lengths.max()), N, np.uint8)
     for row, one in enumerate(sequences):
         ids[row, : len(one)] = one
     output = Output(model, target)
@@ -141,7 +182,7 @@ class Output(nn.Module):
 
     def __init__(self, model: Any, target: int):
         super().__init__()
-        self.model = copy.deepcopy(model).double().eval()
+        self.model = copy.deepcopy(model).cpu().double().eval()
         self.target = target
 
     def forward(self, bases: Tensor, mask: Tensor) -> Tensor:
@@ -184,11 +225,13 @@ def _shuffled(bases: Tensor, lengths: NDArray[np.int64], shuffles: int, seed: in
     made = torch.zeros(len(bases), shuffles, *bases.shape[1:], dtype=bases.dtype)
     for row, length in enumerate(lengths):
         real = bases[row : row + 1, :, :length]
-        with warnings.catch_warnings():  # a sequence of one letter has one shuffle
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made[row, :, :, :length] = dinucleotide_shuffle(
-                real, n=shuffles, random_state=seed + row, allow_N=True
-            )[0]
+            # One by one: of many at once tangermeme refuses a sequence that has a single shuffle, as AAAA.
+            for number in range(shuffles):
+                made[row, number, :, :length] = dinucleotide_shuffle(
+                    real, n=1, random_state=(seed + row) * shuffles + number, allow_N=True
+                )[0]
     return made
 
 
@@ -212,17 +255,17 @@ def _deep_lift_shap(output: Output, bases: Tensor, mask: Tensor, references: Ten
 
 @contextmanager
 def _factors_kept(module: nn.Module) -> Iterator[None]:
-    """Let each gated sum remember what it multiplied."""
+    """Let each gated sum remember what it multiplied, and each pooling which positions are real."""
 
-    def keep(gated_sum: Any, inputs: tuple[Tensor, ...]) -> None:
-        gated_sum.factors = tuple(one.detach() for one in inputs[1:])
+    def keep(read: Any, inputs: tuple[Any, ...]) -> None:
+        read.factors = tuple(None if one is None else one.detach() for one in inputs[1:])
 
-    sums = [one for one in module.modules() if isinstance(one, GatedSum)]
-    handles = [one.register_forward_pre_hook(keep) for one in sums]
+    readers = [one for one in module.modules() if isinstance(one, GatedSum | Pooling)]
+    handles = [one.register_forward_pre_hook(keep) for one in readers]
     try:
         yield
     finally:
-        for handle, one in zip(handles, sums, strict=True):
+        for handle, one in zip(handles, readers, strict=True):
             handle.remove()
             vars(one).pop("factors", None)
 
@@ -247,8 +290,12 @@ def _pooling_rule(
     if module.config.pooling != "max":
         return grad_input
     x, before = module.input.chunk(2)
+    (mask,) = module.factors
+    padding = (
+        torch.zeros_like(x, dtype=torch.bool) if mask is None else ~mask.bool().chunk(2)[0].unsqueeze(-1)
+    )
     change = torch.sub(*module.output.chunk(2)).unsqueeze(1)
-    risen, fallen = (one.argmax(1, keepdim=True) for one in (x, before))
+    risen, fallen = (one.masked_fill(padding, -torch.inf).argmax(1, keepdim=True) for one in (x, before))
     place = torch.where(change > 0, risen, fallen)
     own = (x - before).gather(1, place)
     share = torch.where(change == 0, 0, change / torch.where(own == 0, 1, own))
@@ -264,7 +311,7 @@ def _integrated_gradients(
     multipliers = torch.zeros_like(references)
     deltas = torch.full(references.shape[:2], torch.inf, dtype=bases.dtype)
     for steps in STEPS:
-        rows, shuffles = (deltas > TOLERANCE).nonzero(as_tuple=True)
+        rows, shuffles = (~(deltas <= TOLERANCE)).nonzero(as_tuple=True)  # NaN is no success
         if not len(rows):
             break
         for row, shuffle in zip(rows.split(BATCH), shuffles.split(BATCH), strict=True):

@@ -25,7 +25,7 @@ def motifs_figure(motifs: Sequence[Motif]) -> bytes:
     figure, rows = new_figure(7.2, 0.5 + 1.15 * len(shown), rows=len(shown), squeeze=False)
     for axes, motif in zip(rows[:, 0], shown, strict=True):
         logo(axes, motif.contributions)
-        known = f"; {motif.matches[0][0]} (p {motif.matches[0][1]:.1g})" if motif.matches else ""
+        known = f"; {motif.matches[0][0]} (E {motif.matches[0][1]:.1g})" if motif.matches else ""
         axes.set_title(f"{motif.name}: {len(motif.starts):,} seqlets{known}")
         axes.set_xticks([])
     return png(figure)

@@ -14,12 +14,12 @@ from functools import partial
 import numpy as np
 from rich.console import Console
 
-from convnova.analysis.attribution import Attributions, attribute
+from convnova.analysis.attribution import TOLERANCE, Attributions, attribute
 from convnova.analysis.attribution_figures import motifs_figure, profile_figure
 from convnova.analysis.attribution_settings import AttributionSettings
 from convnova.analysis.motifs import Motif, find_motifs, match_known, write_meme
 from convnova.benchmark.formats import markdown_table
-from convnova.console import log_console, plain_table, say
+from convnova.console import log_console, plain_table, progress_bar, say
 from convnova.data.reading import read_sequences
 from convnova.data.table import SequenceTable
 from convnova.errors import InputError
@@ -48,13 +48,24 @@ def attribute_task(
         )
     target = _target(settings, task)
     table = _chosen(settings, task, target, read_sequences(settings.input, as_trained(settings.read, task)))
+    if settings.known is not None:
+        match_known([], settings.known)  # whether it can be read, before minutes of work
     make_folder(settings.output)
     both = task.average_strands if settings.both_strands is None else settings.both_strands
     say(console, f"{task.scheme.names[target]}: {len(table):,} sequences, {settings.method}")
     sequences = [table.ids[row] for row in range(len(table))]
-    found = attribute(model, sequences, target, settings.method, settings.shuffles, both, settings.seed)
+    with progress_bar(console, "attributing", len(sequences)) as advance:
+        found = attribute(
+            model, sequences, target, settings.method, settings.shuffles, both, settings.seed, advance
+        )
     if found.deltas is not None:
         say(console, f"convergence deltas, relative: {deltas_in_words(found)}")
+        if not found.deltas.max() <= TOLERANCE:
+            share = (~(found.deltas <= TOLERANCE)).mean()
+            say(
+                console,
+                f"{share:.1%} of the deltas are above {TOLERANCE:g}: contributions there do not add up",
+            )
     motifs = find_motifs(found, settings.window_bp, settings.seed)
     if settings.known is not None:
         motifs = match_known(motifs, settings.known)
@@ -118,7 +129,7 @@ def table_of(motifs: Sequence[Motif], found: Attributions) -> tuple[list[str], l
                 f"{len(np.unique(motif.sequences)) / len(found.lengths):.0%}",
                 f"{middle:.0f} ({low:.0f} to {high:.0f})",
                 f"{motif.weight / total:.1%}",
-                "; ".join(f"{name} (p {p:.1g})" for name, p in motif.matches),
+                "; ".join(f"{name} (E {e:.1g})" for name, e in motif.matches),
             ]
         )
     return header, rows
@@ -146,7 +157,10 @@ def _write(
     write_text(output / "motifs.meme", write_meme(list(motifs)))
     lines = [f"# What makes {label}", "", f"{len(found.lengths):,} sequences, {settings.method}."]
     if found.deltas is not None:
-        lines += [f"Convergence deltas, relative: {deltas_in_words(found)}."]
+        lines += [
+            f"Convergence deltas: {deltas_in_words(found)}, as shares of the mean difference between the "
+            "outputs of a sequence and of its shuffles."
+        ]
     lines += ["", *markdown_table(*table_of(motifs, found)), ""]
     lines += ["Motifs by what they contribute over all sequences; pos raises the output, neg lowers it.", ""]
     write_text(output / "motifs.md", "\n".join(lines))

@@ -1,9 +1,8 @@
 """`convnova receptive-field`: how far a trained model looks, or what it is worth to look farther.
 
-OUTPUT/receptive_field.csv    influence by distance; with --sweep a row a task and field
-OUTPUT/receptive_field.md     the widths that hold 50, 90 and 95 %; with --sweep the scores
-OUTPUT/receptive_field.png
-OUTPUT/trials/                with --sweep a result file a training
+OUTPUT/receptive_field.csv, .md, .png    influence by distance, and the widths that hold 50, 90 and 95 %
+OUTPUT/sweep.csv, .md, .png              with --sweep: the score on each task at each field
+OUTPUT/trials/                           with --sweep: a result file a training
 """
 
 import math
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from rich.console import Console
 
 from convnova.analysis.ablation import full_model
@@ -25,6 +25,7 @@ from convnova.benchmark.formats import markdown_table
 from convnova.benchmark.sheets import score_text
 from convnova.console import log_console, plain_table, progress_bar, say
 from convnova.data.reading import read_sequences
+from convnova.data.table import counted
 from convnova.errors import InputError
 from convnova.evaluation.statistics import Spread, interval_of_mean, spread
 from convnova.model.configuration_convnova import ConvNovaConfig
@@ -33,9 +34,10 @@ from convnova.model.variants import field_changes
 from convnova.sequence import Ids
 from convnova.training.arguments import quiet_libraries
 from convnova.training.figures import write_figure
+from convnova.training.record import processor
 from convnova.writing import make_folder, write_csv, write_text
 
-NAME = "receptive_field"
+NAME, SWEEP_NAME = "receptive_field", "sweep"
 
 
 class FieldScore(NamedTuple):
@@ -68,7 +70,6 @@ def receptive_field(
     """
     console = console or log_console()
     quiet_libraries()
-    make_folder(settings.output)
     return _sweep(settings, console) if settings.sweep else _look(settings, console)
 
 
@@ -77,7 +78,15 @@ def _look(settings: ReceptiveFieldSettings, console: Console) -> FieldProfile:
     assert settings.input is not None
     model = load_backbone(settings.model)
     field = model.config.receptive_field
-    sequences = _windows(settings, 2 * field if settings.window_bp is None else settings.window_bp)
+    sequences, count = _windows(settings, 2 * field if settings.window_bp is None else settings.window_bp)
+    make_folder(settings.output)
+    window = len(sequences[0])
+    if window < field:
+        say(
+            console,
+            f"windows of {window:,} bp are shorter than the receptive field ({field:,} bp): what lies beyond "
+            "is not seen, and the widths are of what is",
+        )
     with progress_bar(console, "gradients", len(sequences)) as advance:
         profile = effective_field(
             model, sequences, settings.positions, settings.training.seed, reach=field, advance=advance
@@ -89,12 +98,14 @@ def _look(settings: ReceptiveFieldSettings, console: Console) -> FieldProfile:
     lines = [f"# Receptive field of {settings.model}", "", *markdown_table(header, rows), ""]
     lines += [
         f"Influence is the mean norm of the gradient of an output with respect to the bases, over "
-        f"{len(sequences):,} sequences of {len(sequences[0]):,} bp, {settings.positions} outputs each.",
+        f"{counted(len(sequences), 'window')} of {window:,} bp in {counted(count, 'sequence')}, "
+        f"{counted(settings.positions, 'output')} each.",
         "",
     ]
     table = [["distance_bp", "influence"]]
     table += [[str(d), f"{v:.6g}"] for d, v in zip(profile.offsets, profile.influence, strict=True)]
-    _write(settings.output, lines, table, lambda: profile_figure(profile, Path(settings.model).name))
+    path = settings.output / NAME
+    _write(path, lines, table, lambda: profile_figure(profile, Path(settings.model).name))
     say(console, f"-> {settings.output / f'{NAME}.md'}")
     return profile
 
@@ -108,8 +119,8 @@ def load_backbone(folder: str) -> ConvNovaModel:
     config = any_config(Path(folder))
     if not isinstance(config, ConvNovaConfig):
         raise InputError(
-            f"{folder}: its {config.model_type} model reads tokens, through which no gradient reaches a "
-            "base; give a ConvNova model"
+            f"{folder}: its model is {config.model_type}, and gradients of single bases are of ConvNova; "
+            "give a ConvNova model"
         )
     try:
         return ConvNovaModel.from_pretrained(folder, config=config, local_files_only=True).eval()
@@ -117,45 +128,66 @@ def load_backbone(folder: str) -> ConvNovaModel:
         raise InputError(f"{folder}: its model cannot be loaded ({str(error).splitlines()[0]})") from None
 
 
-def _windows(settings: ReceptiveFieldSettings, window_bp: int) -> list[Ids]:
-    """Return windows of one length at random places of the sequences, each place as likely as any other."""
+def _windows(settings: ReceptiveFieldSettings, window_bp: int) -> tuple[list[Ids], int]:
+    """Return windows of one length at random places, all alike likely, and how many sequences they are of.
+
+    They are no longer than half of the sequences.
+    """
     assert settings.input is not None
     table = read_sequences(settings.input, settings.read)
     lengths = np.array(table.ids.lengths)
-    window = min(window_bp, int(lengths.max()))
+    window = min(window_bp, int(np.median(lengths)))
     starts = np.maximum(lengths - window + 1, 0)  # places where a window begins, of each sequence
     rng = np.random.default_rng(settings.training.seed)
     drawn = rng.choice(int(starts.sum()), min(settings.most_sequences, int(starts.sum())), replace=False)
     ends = np.cumsum(starts)
-    windows = []
+    windows, seen = [], set()
     for place in np.sort(drawn):
         index = int(np.searchsorted(ends, place, side="right"))
         start = int(place - (ends[index] - starts[index]))
         windows.append(table.ids[index][start : start + window])
-    return windows
+        seen.add(index)
+    return windows, len(seen)
 
 
 def _sweep(settings: ReceptiveFieldSettings, console: Console) -> list[FieldScore]:
     """Train at growing receptive fields, and write what each brings."""
     full = full_model(settings.model, settings.network)
+    tasks = study_tasks(settings)
+    make_folder(settings.output)
     scores = []
-    for task in study_tasks(settings):
+    for task in tasks:
         length = int(np.median(task.load(0).train.ids.lengths))
-        networks = {
-            f"field-{share:g}": field_changes(full, round(share * length)) for share in settings.shares
-        }
+        networks: dict[str, dict[str, Any]] = {}
+        for share in settings.shares:
+            changes = field_changes(full, round(share * length))
+            if changes in networks.values():  # the fewest blocks and the smallest kernel have a field, too
+                say(
+                    console, f"{task.name}: no network has a field of {share:.0%}; the next one stands for it"
+                )
+            else:
+                networks[f"field-{share:g}"] = changes
         results = run_trials(trials_of(settings, [task], networks), settings, console)
-        for share, name in zip(settings.shares, networks, strict=True):
-            scores.append(_score(task, share, length, [one for one in results if one["name"] == name]))
+        for name in networks:
+            own = [one for one in results if one["name"] == name]
+            scores.append(_score(task, float(name.removeprefix("field-")), length, own))
     header, rows = sweep_table(scores)
     console.print(plain_table(header, rows))
-    lines = ["# Score against receptive field", "", *markdown_table(header, rows), ""]
-    lines += ["Scores times 100, mean and standard deviation over seeds, 95 % interval by Student's t.", ""]
+    lines = ["# Score against receptive field", ""]
+    lines += [
+        f"{settings.model}, {counted(settings.seeds, 'seed')}. {processor()}, torch {torch.__version__}."
+    ]
+    lines += ["", *markdown_table(header, rows), ""]
+    lines += [
+        "Scores times 100, mean and standard deviation over seeds, 95 % interval by Student's t. Fields "
+        "narrower than the kernel of the full model allows have a smaller kernel and more channels.",
+        "",
+    ]
     fields = ["task", "metric", "share", "field_bp", "length_bp", "kernel_size", "channels", "parameters"]
     table = [[*fields, "mean", "sd", "seeds", "low", "high"]]
     table += [[*map(str, one[:8]), *map(str, one.scores), *map(str, one.interval)] for one in scores]
-    _write(settings.output, lines, table, lambda: sweep_figure(scores))
-    say(console, f"-> {settings.output / f'{NAME}.md'}")
+    _write(settings.output / SWEEP_NAME, lines, table, lambda: sweep_figure(scores))
+    say(console, f"-> {settings.output / f'{SWEEP_NAME}.md'}")
     return scores
 
 
@@ -188,9 +220,9 @@ def sweep_table(scores: Sequence[FieldScore]) -> tuple[list[str], list[list[str]
 
 
 def _write(
-    output: Path, lines: Sequence[str], table: Sequence[Sequence[str]], draw: Callable[[], bytes]
+    path: Path, lines: Sequence[str], table: Sequence[Sequence[str]], draw: Callable[[], bytes]
 ) -> None:
-    """Write the report, its numbers and its figure."""
-    write_text(output / f"{NAME}.md", "\n".join(lines))
-    write_csv(output / f"{NAME}.csv", table)
-    write_figure(output / f"{NAME}.png", draw)
+    """Write the report, its numbers and its figure; the path is theirs without its ending."""
+    write_text(path.with_suffix(".md"), "\n".join(lines))
+    write_csv(path.with_suffix(".csv"), table)
+    write_figure(path.with_suffix(".png"), draw)

@@ -1,11 +1,11 @@
 """Settings of `convnova receptive-field`; light to import, for the command line."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import MISSING, dataclass, field, fields
 
 from convnova.analysis.study_settings import StudySettings
 from convnova.errors import InputError
 
+_OF_A_MODEL = ("input", "window_bp", "most_sequences", "positions")
 SHARES = (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -31,13 +31,15 @@ class ReceptiveFieldSettings(StudySettings):
     def __post_init__(self) -> None:
         if self.sweep:
             super().__post_init__()
-            self._refuse("input", "window_bp", why="is for a trained model, without --sweep")
+            self._refuse(*_OF_A_MODEL, why="is for a trained model, without --sweep")
         else:
-            self._refuse(
-                *("suite", "tasks", "data", "train", "validation", "test"), why="is for training; add --sweep"
-            )
+            of_both = ("output", "model", "training", "read", "sweep", *_OF_A_MODEL)
+            others = [one.name for one in fields(self) if one.name not in of_both]
+            self._refuse(*others, why="is for training; add --sweep")
             if self.input is None:
                 raise InputError("give input, the sequences that gradients are averaged over, or --sweep")
+            if self.model.startswith(("preset:", "scratch:")):
+                raise InputError("give model, the folder of a trained ConvNova model")
         if not self.shares or min(self.shares) <= 0 or sorted(set(self.shares)) != self.shares:
             raise InputError(f"shares must be ascending and above 0, got {self.shares}")
         for name in ("window_bp", "most_sequences", "positions"):
@@ -45,7 +47,8 @@ class ReceptiveFieldSettings(StudySettings):
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def _refuse(self, *names: str, why: str) -> None:
-        given: dict[str, Any] = {name: getattr(self, name) for name in names}
-        for name, value in given.items():
-            if value is not None:
-                raise InputError(f"{name} {why}")
+        """Refuse settings that are not as they are by default."""
+        for one in fields(self):
+            default = one.default if one.default_factory is MISSING else one.default_factory()
+            if one.name in names and getattr(self, one.name) != default:
+                raise InputError(f"{one.name} {why}")

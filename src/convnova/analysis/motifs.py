@@ -7,7 +7,8 @@ Source: Shrikumar et al., "Technical Note on Transcription Factor Motif Discover
 """
 
 import os
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +41,8 @@ class Motif(NamedTuple):
     is_reverse: NDArray[np.bool_]
     """Whether the seqlet is on the other strand."""
     matches: tuple[tuple[str, float], ...] = ()
-    """Known motifs that resemble it and the p value of that, best first."""
+    """Known motifs that resemble it and the E value of that, best first: how many of the database would do
+    so by chance."""
 
     @property
     def consensus(self) -> str:
@@ -62,11 +64,12 @@ def find_motifs(found: Attributions, window_bp: int = 11, seed: int = 0) -> list
         seed: of the clustering.
     """
     tfmodisco = library("modiscolite.tfmodisco").TFMoDISco
-    np.random.seed(seed)  # noqa: NPY002 (what modisco-lite draws from)
+    if not found.contributions.any():
+        return []
     # Seqlets need flanks, so that what lies at an end would be left out: letters unknown are put around.
     around = ((0, 0), (2 * window_bp, 2 * window_bp), (0, 0))
     try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), _drawing_from(seed):
             by_sign = tfmodisco(
                 one_hot=np.pad(found.one_hot, around, constant_values=0.25),
                 hypothetical_contribs=np.pad(found.hypothetical, around),
@@ -84,6 +87,17 @@ def find_motifs(found: Attributions, window_bp: int = 11, seed: int = 0) -> list
         for number, pattern in enumerate(patterns or ())
     ]
     return sorted(motifs, key=lambda motif: motif.weight, reverse=True)
+
+
+@contextmanager
+def _drawing_from(seed: int) -> Iterator[None]:
+    """Seed the generator that modisco-lite draws from, which is everybody's, and leave it as it was."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def _motif(name: str, pattern: Any, before: int) -> Motif:
@@ -129,7 +143,7 @@ def match_known(motifs: list[Motif], database: Path, most: int = 3) -> list[Moti
     p_values = memelite.tomtom([motif.frequencies.T for motif in motifs], tables)[0]
     ranked = np.argsort(p_values, axis=1)[:, :most]
     return [
-        motif._replace(matches=tuple((names[k], float(values[k])) for k in best))
+        motif._replace(matches=tuple((names[k], float(values[k]) * len(names)) for k in best))
         for motif, values, best in zip(motifs, p_values, ranked, strict=True)
     ]
 

@@ -42,8 +42,9 @@ def study_tasks(settings: StudySettings) -> list[StudyTask]:
     """
     if settings.suite is None:
         return [_own(settings)]
+    tasks = chosen_tasks(settings.suite, settings.tasks or "")
     folder = check_folder(settings.data).resolve()
-    return [_of_catalogue(task, folder) for task in chosen_tasks(settings.suite, settings.tasks or "")]
+    return [_of_catalogue(task, folder) for task in tasks]
 
 
 def _of_catalogue(task: Task, folder: Path) -> StudyTask:

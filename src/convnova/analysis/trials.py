@@ -18,7 +18,7 @@ from rich.console import Console
 from convnova.analysis.study_settings import StudySettings
 from convnova.analysis.study_tasks import StudyTask
 from convnova.benchmark.claims import Claims
-from convnova.benchmark.jobs import as_name, is_finished
+from convnova.benchmark.jobs import as_name, is_finished, origin_of
 from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.suite import on_its_strand
 from convnova.console import duration, say
@@ -50,7 +50,8 @@ class Trial:
 
     def record(self) -> dict[str, Any]:
         """Return what has to be the same for a result to be this trial's."""
-        facts = {"task": self.task.name, "name": self.name, "source": self.source, "seed": self.seed}
+        facts = {"task": self.task.name, "name": self.name, "seed": self.seed}
+        facts |= {"source": origin_of(self.source)}
         settings = {"network": plain(self.network), "training": plain(self.training)}
         return facts | settings | {"data": self.task.checksums}
 

@@ -55,6 +55,10 @@ def any_config(folder: Path, **changes: Any) -> AnyConfig:
             raise OSError("there is no config.json")
         saved, _ = PreTrainedConfig.get_config_dict(folder, local_files_only=True)
         system = saved.get("model_type")
+        if system not in CONFIGS and system != ConvNovaConfig.model_type and _is_published(saved):
+            raise InputError(
+                f"{folder}: published weights of another system; convert them first (convnova convert --from)"
+            )
         if system not in CONFIGS:
             return ConvNovaConfig.from_dict(saved, **changes)
         check_settings(system, changes)
@@ -66,6 +70,11 @@ def any_config(folder: Path, **changes: Any) -> AnyConfig:
             f"{folder}: no ConvNova model in it ({str(error).splitlines()[0]}); "
             "give a folder that `convnova pretrain` or save_pretrained wrote"
         ) from None
+
+
+def _is_published(saved: dict[str, Any]) -> bool:
+    """Return whether a configuration is one of those that the other systems are published with."""
+    return bool({"d_model", "num_attention_heads"} & set(saved))
 
 
 def check_settings(system: str, changes: dict[str, Any]) -> None:

@@ -4,6 +4,10 @@ from typing import Any, NamedTuple
 
 from convnova.baselines.backbone import Backbone, BaselineConfig
 from convnova.baselines.caduceus import CaduceusConfig, CaduceusModel
+from convnova.baselines.cnn import CNNConfig, CNNModel
+from convnova.baselines.danq import DanQConfig, DanQModel
+from convnova.baselines.deepatt import DeepATTConfig, DeepATTModel
+from convnova.baselines.deepsea import DeepSEAConfig, DeepSEAModel
 from convnova.baselines.dnabert import DNABERTConfig, DNABERTModel
 from convnova.baselines.dnabert2 import DNABERT2Config, DNABERT2Model
 from convnova.baselines.hyenadna import HyenaDNAConfig, HyenaDNAModel
@@ -11,16 +15,6 @@ from convnova.baselines.kmers import KmersConfig, KmersModel
 from convnova.baselines.nucleotide_transformer import (
     NucleotideTransformerConfig,
     NucleotideTransformerModel,
-)
-from convnova.baselines.supervised import (
-    CNNConfig,
-    CNNModel,
-    DanQConfig,
-    DanQModel,
-    DeepATTConfig,
-    DeepATTModel,
-    DeepSEAConfig,
-    DeepSEAModel,
 )
 from convnova.errors import InputError, nearest
 

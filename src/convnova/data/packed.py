@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convnova.errors import InputError
-from convnova.sequence import Ids
+from convnova.sequence import Ids, N
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,12 @@ class PackedSequences(Sequence[Ids]):
     def lengths(self) -> NDArray[np.int64]:
         """Length of each sequence in bp, (n,)."""
         return np.diff(self.offsets)
+
+    @property
+    def is_unknown(self) -> NDArray[np.bool_]:
+        """Whether a sequence has no base but N, (n,)."""
+        known = np.concatenate([[0], np.cumsum(self.codes != N)])
+        return known[self.offsets[1:]] == known[self.offsets[:-1]]
 
     def take(self, indices: NDArray[np.integer] | NDArray[np.bool_] | Sequence[int]) -> "PackedSequences":
         """Return the sequences at some indices, in their order, or where a mask (n,) is true."""

@@ -10,7 +10,7 @@ from rich.console import Console
 from convnova.console import say
 from convnova.data.read_settings import ReadSettings
 from convnova.data.reading import read_sequences
-from convnova.data.table import counted
+from convnova.data.table import SequenceTable, counted
 from convnova.errors import InputError
 from convnova.evaluation.bootstrap import Interval, bootstrap_interval
 from convnova.evaluation.scores import METRIC_NAMES, score
@@ -31,7 +31,7 @@ def evaluate(settings: EvaluateSettings, console: Console | None = None) -> dict
     if settings.output is not None and (settings.output / TASK_NAME).exists():
         raise InputError(f"{settings.output} holds a fine-tuned model; choose another output folder")
     model, task = _load(settings)
-    table = read_sequences(settings.test, as_trained(settings.read, task))
+    table = with_known_bases(read_sequences(settings.test, as_trained(settings.read, task)))
     labels = task.scheme.encode(table)
     predictions = predict(model, table.ids, task.average_strands)
     problem = task.scheme.problem_type
@@ -77,7 +77,8 @@ def classify(settings: ClassifySettings, console: Console | None = None) -> pl.D
     check_format(settings.output)
     check_other(settings.output, settings.input)
     model, task = _load(settings)
-    table = read_sequences(settings.input, replace(as_trained(settings.read, task), read_labels=False))
+    read = replace(as_trained(settings.read, task), read_labels=False)
+    table = with_known_bases(read_sequences(settings.input, read))
     if settings.output.suffix == ".bed" and table.intervals is None:
         raise InputError(f"{settings.output}: BED needs intervals of a genome; write .csv for sequences")
     frame = prediction_table(table, task.scheme, predict(model, table.ids, task.average_strands))
@@ -97,6 +98,23 @@ def score_lines(scores: dict[str, float], metric: str, interval: Interval, n: in
     lines = [f"{own}  ({interval.coverage:.0%} {interval.low:.4f} to {interval.high:.4f}, {n:,} sequences)"]
     rest = [f"{METRIC_NAMES[name]} {value:.4f}" for name, value in scores.items() if name != metric]
     return [*lines, "  ".join(rest)]
+
+
+def with_known_bases(table: SequenceTable) -> SequenceTable:
+    """Return a table with a note on its sequences that are only N: a prediction says nothing of them.
+
+    Raises:
+        InputError: when all of them are.
+    """
+    unknown = int(table.ids.is_unknown.sum())
+    if not unknown:
+        return table
+    if unknown == len(table):
+        raise InputError(
+            f"{table.source}: its sequences are only N, so there is nothing to read; give others"
+        )
+    note = f"{unknown:,} of {counted(len(table))} are only N: what is predicted says nothing of them"
+    return replace(table, notes=(*table.notes, note))
 
 
 def as_trained(read: ReadSettings, task: SavedTask) -> ReadSettings:

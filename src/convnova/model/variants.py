@@ -20,6 +20,8 @@ from convnova.model.modeling_convnova import ConvNovaModel
 from convnova.model.presets import dilations_of_field, growing_dilations
 
 FULL = "full"
+_FIELD_TOLERANCE = 0.1
+"""Share that the receptive field of another kernel may differ by before its dilations grow otherwise."""
 
 
 class Variant(NamedTuple):
@@ -46,28 +48,48 @@ def _gate(full: ConvNovaConfig) -> list[Variant]:
 
 
 def _context(full: ConvNovaConfig) -> list[Variant]:
-    plain = (1,) * len(full.dilations)
+    blocks = len(full.dilations)
     return [
-        Variant(
-            "downsampling", "a U-Net, no dilation", {"downsampling": unet(len(plain)), "dilations": plain}
+        Variant("downsampling", "a U-Net, no dilation", _unet_changes(blocks)),
+        *(
+            Variant("deep-downsampling", f"a U-Net of the full field, {deep} blocks", _unet_changes(deep))
+            for deep in [_blocks_of_unet(full)]
+            if deep != blocks
         ),
-        Variant("plain", "no dilation", {"dilations": plain}),
+        Variant("plain", "no dilation", {"dilations": (1,) * blocks}),
     ]
+
+
+def _unet_changes(blocks: int) -> dict[str, Any]:
+    return {"downsampling": unet(blocks), "dilations": (1,) * blocks}
+
+
+def _blocks_of_unet(full: ConvNovaConfig) -> int:
+    """Return how many blocks give a U-Net about the receptive field of a network."""
+    fields = {blocks: changed(full, _unet_changes(blocks)).receptive_field for blocks in range(1, 16, 2)}
+    return min(fields, key=lambda blocks: abs(fields[blocks] - full.receptive_field))
 
 
 def _kernel(full: ConvNovaConfig) -> list[Variant]:
     return [
         Variant(
             f"kernel-{kernel}",
-            f"kernels of {kernel}",
-            {
-                "kernel_size": kernel,
-                "dilations": dilations_of_field(full.receptive_field, kernel, len(full.dilations)),
-            },
+            f"kernels of {kernel}, dilations {' '.join(map(str, dilations))}",
+            {"kernel_size": kernel, "dilations": dilations},
         )
         for kernel in (3, 5, 7, 11, 15)
         if kernel != full.kernel_size
+        for dilations in [_dilations_of_kernel(full, kernel)]
     ]
+
+
+def _dilations_of_kernel(full: ConvNovaConfig, kernel: int) -> tuple[int, ...]:
+    """Return dilations that keep the receptive field with another kernel: the paper's where they can."""
+    field, blocks = full.receptive_field, len(full.dilations)
+    dilations = dilations_of_field(field, kernel, blocks)
+    made = changed(full, {"kernel_size": kernel, "dilations": dilations})
+    is_kept = abs(made.receptive_field / field - 1) <= _FIELD_TOLERANCE
+    return dilations if is_kept else growing_dilations(field, kernel, blocks)
 
 
 def _dilation(full: ConvNovaConfig) -> list[Variant]:
@@ -80,14 +102,15 @@ def _dilation(full: ConvNovaConfig) -> list[Variant]:
 
 
 def _depth(full: ConvNovaConfig) -> list[Variant]:
+    """Return networks of other depths, and one of the same: their dilations grow by another schedule."""
     return [
         Variant(
             f"blocks-{blocks}",
-            f"{blocks} blocks",
-            {"dilations": growing_dilations(full.receptive_field, full.kernel_size, blocks)},
+            f"{blocks} blocks, dilations {' '.join(map(str, dilations))}",
+            {"dilations": dilations},
         )
-        for blocks in (2, 3, 4, 5, 6, 8, 12)
-        if blocks != len(full.dilations)
+        for blocks in sorted({2, 3, 4, 6, 8, 12, len(full.dilations)})
+        if (dilations := growing_dilations(full.receptive_field, full.kernel_size, blocks)) != full.dilations
     ]
 
 
@@ -146,20 +169,19 @@ def parameters(config: ConvNovaConfig) -> int:
 
 
 def matched_channels(config: ConvNovaConfig, wanted: int) -> int:
-    """Return the even number of channels that brings a backbone nearest to a number of weights."""
+    """Return the number of channels that brings a backbone nearest to a number of weights."""
 
     @lru_cache
-    def distance(half: int) -> int:
-        return abs(parameters(changed(config, {"hidden_size": 2 * half})) - wanted)
+    def weights(channels: int) -> int:
+        return parameters(changed(config, {"hidden_size": channels}))
 
     low, high = 1, 2
-    while parameters(changed(config, {"hidden_size": 2 * high})) < wanted:
+    while weights(high) < wanted:
         high *= 2
     while high - low > 1:
         middle = (low + high) // 2
-        is_below = parameters(changed(config, {"hidden_size": 2 * middle})) < wanted
-        low, high = (middle, high) if is_below else (low, middle)
-    return 2 * min((low, high), key=distance)
+        low, high = (middle, high) if weights(middle) < wanted else (low, middle)
+    return min((low, high), key=lambda channels: abs(weights(channels) - wanted))
 
 
 def unet(blocks: int) -> tuple[int, ...]:
@@ -176,6 +198,7 @@ def field_changes(full: ConvNovaConfig, receptive_field_bp: int) -> dict[str, An
     """
     blocks = len(full.dilations)
     sizes = range(full.kernel_size, 1, -2)
-    kernel = next((k for k in sizes if STEM_KERNEL_SIZE + (k - 1) * blocks <= receptive_field_bp), sizes[-1])
+    fitting = (k for k in sizes if STEM_KERNEL_SIZE + (k - 1) * blocks <= receptive_field_bp)
+    kernel = next(fitting, min(3, full.kernel_size))
     dilations = growing_dilations(receptive_field_bp, kernel, blocks)
     return _matched(full, {"kernel_size": kernel, "dilations": list(dilations)})

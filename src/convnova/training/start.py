@@ -52,10 +52,10 @@ def start(model: str, network: NetworkSettings, labels: Sequence[str], **changes
         return Start(None, any_preset(model.removeprefix(PRESET), **changes))
     folder = Path(model.removeprefix(SCRATCH))
     config = any_config(folder, **changes)
-    if settled := network.settled():
+    if not model.startswith(SCRATCH) and (settled := network.settled()):
         raise InputError(
             f"{model}: the architecture of a folder is settled, so {settled[0]} cannot be given; "
-            "leave it out, or start from a preset"
+            "leave it out, or start from a preset, or from scratch:FOLDER"
         )
     return Start(None if model.startswith(SCRATCH) else folder, config)
 
