@@ -9,9 +9,11 @@ from convnova.inference.effects import (
     both_strands,
     embedding_distance,
     largest_base_change,
+    masked_log_odds,
     masked_log_probabilities,
     output_change,
     pseudo_likelihood_change,
+    unmasked_log_odds,
 )
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import (
@@ -126,8 +128,14 @@ def test_outputs_of_a_sequence_match_full_passes(pooling, removed, inserted):
 def test_distances_of_embeddings_match_full_passes(removed, inserted):
     model = network(ConvNovaForMaskedLM)
     effects = embedding_distance(ReferencePass(model.convnova, *references()))
+    half = model.config.receptive_field // 2
     for edits, before, after in cases(removed, inserted):
-        means = [model.convnova(ids[None]).last_hidden_state.mean(1) for ids in (before, after)]
+        first, start = max(0, int(edits.starts) - half), int(edits.starts)
+        ends = start + removed + half, start + inserted + half
+        means = [
+            model.convnova(ids[None]).last_hidden_state[:, first:end].mean(1)
+            for ids, end in zip((before, after), ends, strict=True)
+        ]
         expected = (means[1] - means[0]).norm(dim=1, keepdim=True)
         torch.testing.assert_close(effects(edits), expected, atol=2e-5, rtol=0)
 
@@ -158,6 +166,31 @@ def test_masked_probabilities_match_full_passes(bases):
         torch.testing.assert_close(
             masked_log_probabilities(model, reference, edits), expected, atol=2e-5, rtol=0
         )
+
+
+@pytest.mark.parametrize("bases", [1, 3])
+@torch.inference_mode()
+def test_log_odds_of_bases_match_full_passes(bases):
+    model = network(ConvNovaForMaskedLM)
+    reference = ReferencePass(model.convnova, *references())
+    masked, unmasked = (kind(model)(reference) for kind in (masked_log_odds, unmasked_log_odds))
+    for edits, before, _ in cases(bases, bases):
+        there = range(int(edits.starts), int(edits.starts) + bases)
+        hidden = before.clone()
+        hidden[there] = N
+        for effects, read in ((masked, hidden), (unmasked, before)):
+            log_p = base_log_p(model, model.convnova(read[None]).last_hidden_state)[0]
+            new, old = edits.inserted[0], before[there]
+            if (new == N).any() or (old == N).any():
+                assert effects(edits).isnan().all()
+                continue
+            expected = sum(
+                log_p[place, b] - log_p[place, a] for place, a, b in zip(there, old, new, strict=True)
+            )
+            assert float(effects(edits)) == pytest.approx(float(expected), abs=1e-4)
+    indel = Edits(torch.tensor([0]), torch.tensor([5]), 2, torch.tensor([[1]]))
+    assert masked(indel).isnan().all()
+    assert unmasked(indel).isnan().all()
 
 
 @pytest.mark.parametrize(("removed", "inserted"), SIZES)

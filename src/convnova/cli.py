@@ -31,6 +31,7 @@ from convnova.errors import InputError, TerminatedError
 from convnova.inference.annotate_settings import AnnotateSettings
 from convnova.inference.predict_settings import PredictSettings
 from convnova.inference.settings import ClassifySettings, EvaluateSettings
+from convnova.inference.variant_settings import VariantSettings
 from convnova.training.gene_settings import GeneFindingSettings
 from convnova.training.settings import PretrainSettings
 from convnova.training.task_settings import FinetuneTaskSettings
@@ -49,7 +50,9 @@ From a genome to a model, from labelled sequences to a test score, beside the pu
   convnova tracks --tracks peaks/ --genome g.fa --output data
   convnova finetune --task tracks --tracks data --output runs/tracks
   convnova predict --genome g.fa --model runs/tracks --output tracks/
+  convnova score-variants --input in.vcf.gz --genome g.fa --model runs/yeast --output out.vcf.gz
   convnova benchmark --suite gue --data data --model preset:nt --output runs/gue
+  convnova compare --models convnova,hyenadna,nt --output runs/compare
   convnova ablate --train train.csv --test test.csv --output runs/ablation
   convnova attribute --model runs/task --input test.csv --output runs/why
 
@@ -193,6 +196,12 @@ COMMANDS = {
         "predict many tracks over a genome or intervals, as bigWig files or a table",
         PredictSettings,
         "inference.predict_tracks:predict_tracks",
+    ),
+    "score-variants": Command(
+        "what the variants of a VCF file do to the outputs of a model: a VCF with scores, or a table",
+        VariantSettings,
+        "inference.score_variants:score_variants",
+        "; the same command goes on where it was",
     ),
     "benchmark": Command(
         "run a public suite, task x model x seed, and set it beside the published numbers",

@@ -125,13 +125,27 @@ class ReferencePass:
             )
             features, gates = block(features, gates, mask)
         self.hidden = model.output(features)
+        self._opposite: ReferencePass | None = None
+        self._last: tuple[Edits, Changed] | None = None
+        self._turned: tuple[Edits, Edits] | None = None
 
     def opposite(self) -> "ReferencePass":
-        """Return the pass over the other strand of the references."""
+        """Return the pass over the other strand of the references, which is made once."""
+        if self._opposite is None:
+            self._opposite = self._of_other_strand()
+        return self._opposite
+
+    def _of_other_strand(self) -> "ReferencePass":
         places = self.lengths.unsqueeze(1) - 1 - torch.arange(self.length_bp, device=self.ids.device)
         complement = torch.tensor(COMPLEMENT, device=self.ids.device)
         turned = complement[self.ids.gather(1, places.clamp(min=0))].where(places >= 0, self.ids)
         return ReferencePass(self.model, turned, self.lengths)
+
+    def opposite_of(self, edits: Edits) -> Edits:
+        """Return edits of the other strand as this one has them; the last ones are kept."""
+        if self._turned is None or self._turned[0] is not edits:
+            self._turned = edits, edits.opposite(self.lengths)
+        return self._turned[1]
 
     def edited_ids(self, edits: Edits, changed: Changed) -> Tensor:
         """Return the bases of the windows, (M, W); anything beyond an end."""
@@ -143,7 +157,15 @@ class ReferencePass:
         return ids.scatter(1, columns, edits.inserted)
 
     def edited(self, edits: Edits) -> Changed:
-        """Return the last hidden states of edited sequences, where they are not those of their reference."""
+        """Return the last hidden states of edited sequences, where they are not those of their reference.
+
+        Those of the last edits are kept, for all that is read of them.
+        """
+        if self._last is None or self._last[0] is not edits:
+            self._last = edits, self._edited(edits)
+        return self._last[1]
+
+    def _edited(self, edits: Edits) -> Changed:
         new = F.one_hot(edits.inserted, self.model.config.vocab_size).to(self._bases.dtype)
         around = _Around(edits, self.lengths, self.length_bp, reach=0)
         stem = STEM_KERNEL_SIZE // 2

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convnova.inference.edited_pooling import PooledReference
-from convnova.inference.edits import Edits, ReferencePass
-from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.inference.edits import Changed, Edits, ReferencePass
 from convnova.sequence import N
 
 Effects = Callable[[Edits], Tensor]
@@ -40,12 +39,19 @@ def output_change(model: Any, score: Score) -> Effect:
 
 
 def embedding_distance(reference: ReferencePass) -> Effects:
-    """Return by how much an edit moves the mean of the hidden states: Euclidean distance, (M, 1)."""
-    pooled = PooledReference(reference, ConvNovaConfig(pooling="mean"))
+    """Return how far an edit moves the mean hidden state of the bases that it reaches, (M, 1).
+
+    It is the Euclidean distance between the means before and after; bases farther away do not change.
+    """
+    sums = F.pad(_real(reference, reference.hidden).cumsum(1, dtype=torch.float64), (0, 0, 1, 0))
 
     def effects(edits: Edits) -> Tensor:
-        moved = pooled.edited(edits, reference.edited(edits)) - pooled.pooled[edits.rows]
-        return moved.float().norm(dim=1, keepdim=True)
+        changed = reference.edited(edits)
+        first, last = _span(reference, edits, changed)
+        before = (sums[edits.rows, last] - sums[edits.rows, first]) / (last - first).clamp(min=1).unsqueeze(1)
+        inside = changed.is_inside.unsqueeze(-1)
+        after = (changed.hidden * inside).sum(1, dtype=torch.float64) / inside.sum(1).clamp(min=1)
+        return (after - before).float().norm(dim=1, keepdim=True)
 
     return effects
 
@@ -77,18 +83,51 @@ def pseudo_likelihood_change(model: Any) -> Effect:
     """Return the change of the sum of log P(base) over all bases, each of them in view: nats, (M, 1)."""
 
     def of(reference: ReferencePass) -> Effects:
-        places = torch.arange(reference.length_bp, device=reference.ids.device)
-        log_p = _own_log_p(model, reference.hidden, reference.ids)
-        log_p = log_p * (places < reference.lengths.unsqueeze(1))
-        sums = F.pad(log_p.cumsum(1, dtype=torch.float64), (1, 0))
+        log_p = _real(reference, _own_log_p(model, reference.hidden, reference.ids).unsqueeze(-1))
+        sums = F.pad(log_p.squeeze(-1).cumsum(1, dtype=torch.float64), (1, 0))
 
         def effects(edits: Edits) -> Tensor:
             changed = reference.edited(edits)
             log_p = _own_log_p(model, changed.hidden, reference.edited_ids(edits, changed))
-            last = changed.starts + changed.hidden.shape[1] - edits.growth
-            last = torch.minimum(last, reference.lengths[edits.rows])
-            before = sums[edits.rows, last] - sums[edits.rows, changed.starts.clamp(min=0)]
+            first, last = _span(reference, edits, changed)
+            before = sums[edits.rows, last] - sums[edits.rows, first]
             return ((log_p * changed.is_inside).sum(1) - before).float().unsqueeze(1)
+
+        return effects
+
+    return of
+
+
+def masked_log_odds(model: Any) -> Effect:
+    """Return log P(new bases) - log P(old bases) while these are hidden: nats, (M, 1).
+
+    It is NaN where the length changes, or an old or new base is N.
+    """
+
+    def of(reference: ReferencePass) -> Effects:
+        def effects(edits: Edits) -> Tensor:
+            if edits.growth:
+                return _nothing(edits)
+            return _odds(masked_log_probabilities(model, reference, edits), reference, edits)
+
+        return effects
+
+    return of
+
+
+def unmasked_log_odds(model: Any) -> Effect:
+    """Return log P(new bases) - log P(old bases), read from the reference as it is: nats, (M, 1).
+
+    It is NaN where `masked_log_odds` is.
+    """
+
+    def of(reference: ReferencePass) -> Effects:
+        log_p = base_log_p(model, reference.hidden)
+
+        def effects(edits: Edits) -> Tensor:
+            if edits.growth:
+                return _nothing(edits)
+            return _odds(log_p[edits.rows.unsqueeze(1), _replaced(edits)], reference, edits)
 
         return effects
 
@@ -121,12 +160,43 @@ def both_strands(effect: Effect, opposite: list[int] | None = None) -> Effect:
         forward, backward = effect(reference), effect(other)
 
         def effects(edits: Edits) -> Tensor:
-            turned = backward(edits.opposite(reference.lengths))
+            turned = backward(other.opposite_of(edits))
             return (forward(edits) + (turned if opposite is None else turned[:, opposite])) / 2
 
         return effects
 
     return of
+
+
+def _replaced(edits: Edits) -> Tensor:
+    """Return the places that are replaced, (M, removed)."""
+    return edits.starts.unsqueeze(1) + torch.arange(edits.removed, device=edits.starts.device)
+
+
+def _odds(log_p: Tensor, reference: ReferencePass, edits: Edits) -> Tensor:
+    """Return the log-odds of new against old bases, (M, 1), of log probabilities (M, removed, 4)."""
+    old = reference.ids[edits.rows.unsqueeze(1), _replaced(edits)]
+    of_new, of_old = (
+        log_p.gather(2, ids.clamp(max=N - 1).unsqueeze(2)).squeeze(2) for ids in (edits.inserted, old)
+    )
+    is_known = ((old < N) & (edits.inserted < N)).all(1, keepdim=True)
+    return (of_new - of_old).sum(1, keepdim=True).masked_fill(~is_known, torch.nan)
+
+
+def _nothing(edits: Edits) -> Tensor:
+    return torch.full((len(edits.rows), 1), torch.nan, device=edits.rows.device)
+
+
+def _span(reference: ReferencePass, edits: Edits, changed: Changed) -> tuple[Tensor, Tensor]:
+    """Return the bases of the reference that the windows of edits stand for: first and one past the last."""
+    last = changed.starts + changed.hidden.shape[1] - edits.growth
+    return changed.starts.clamp(min=0), torch.minimum(last, reference.lengths[edits.rows])
+
+
+def _real(reference: ReferencePass, x: Tensor) -> Tensor:
+    """Return x (N, L, C) with zeros at padding."""
+    places = torch.arange(reference.length_bp, device=x.device)
+    return x * (places < reference.lengths.unsqueeze(1)).unsqueeze(-1)
 
 
 def _scores(model: Any, score: Score, pooled: Tensor) -> Tensor:

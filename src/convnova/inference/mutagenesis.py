@@ -6,7 +6,7 @@ that downsample, read each mutant whole. Both give the same numbers.
 L length in bp, M edits, B batch, K outputs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor
 from convnova.errors import InputError
 from convnova.evaluation.mode import evaluating
 from convnova.inference.edits import Edits, ReferencePass
-from convnova.inference.effects import Effect, Score, masked_log_probabilities, output_change
+from convnova.inference.effects import Effect, Score, base_log_p, masked_log_probabilities, output_change
 from convnova.model.modeling_convnova import ConvNovaPreTrainedModel
 from convnova.sequence import Ids
 
@@ -95,7 +95,13 @@ def saturation_mutagenesis(
 
 
 def all_effects(
-    model: Any, ids: Ids, effect: Effect, deletions: bool = False, batch_bases: int = BATCH_BASES
+    model: Any,
+    ids: Ids,
+    effect: Effect,
+    deletions: bool = False,
+    batch_bases: int = BATCH_BASES,
+    within: slice = slice(None),
+    advance: Callable[[int], None] | None = None,
 ) -> AllEffects:
     """Return the effects of all single substitutions, and deletions, of one sequence.
 
@@ -105,31 +111,40 @@ def all_effects(
         effect: what is read of an edit.
         deletions: whether to delete each base too.
         batch_bases: most bases that are computed at once.
+        within: which positions are changed, the others being there for them to be read; default all.
+        advance: is told of edits that are done.
 
     Raises:
         InputError: for anything but ids of one sequence.
     """
     _check(ids, deletions)
-    positions, bases = substitutions(ids)
+    places = np.arange(len(ids))[within]
+    positions, bases = substitutions(ids[within])
     with evaluating(model), torch.inference_mode():
         effects = effect(ReferencePass(model.convnova, _tensor(model, ids[None])))
 
-        def of(places: NDArray[np.int64], inserted: Ids) -> NDArray[np.float32]:
-            made = [
-                effects(_edits(model, places[rows], inserted[rows])).cpu().numpy()
-                for rows in _batches(len(places), batch_bases // model.config.receptive_field)
-            ]
+        def of(changed: NDArray[np.int64], inserted: Ids) -> NDArray[np.float32]:
+            made = []
+            for rows in _batches(len(changed), batch_bases // model.config.receptive_field):
+                made.append(effects(_edits(model, changed[rows], inserted[rows])).cpu().numpy())
+                if advance is not None:
+                    advance(len(made[-1]))
             return np.concatenate(made)
 
-        values = of(positions, bases[:, None])
-        found = np.zeros((len(ids), 4, values.shape[1]), dtype=np.float32)
+        values = of(places[positions], bases[:, None])
+        found = np.zeros((len(places), 4, values.shape[1]), dtype=np.float32)
         found[positions, bases] = values
-        everywhere = np.arange(len(ids))
-        gone = of(everywhere, np.empty((len(ids), 0), dtype=np.uint8)) if deletions else None
+        gone = of(places, np.empty((len(places), 0), dtype=np.uint8)) if deletions else None
     return AllEffects(found, gone)
 
 
-def masked_effects(model: Any, ids: Ids, batch_bases: int = BATCH_BASES) -> NDArray[np.float32]:
+def masked_effects(
+    model: Any,
+    ids: Ids,
+    batch_bases: int = BATCH_BASES,
+    within: slice = slice(None),
+    advance: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
     """Return log P(base) - log P(reference base) at each position while it is hidden, in nats, (L, 4).
 
     It is 0 everywhere at positions where the reference is N.
@@ -138,15 +153,30 @@ def masked_effects(model: Any, ids: Ids, batch_bases: int = BATCH_BASES) -> NDAr
         model: a masked language model for which `is_incremental`; its mode is restored.
         ids: the sequence, (L,).
         batch_bases: most bases that are computed at once.
+        within: which positions are looked at; default all.
+        advance: is told of positions that are done.
     """
     _check(ids)
-    made = []
+    places, made = np.arange(len(ids))[within], []
     with evaluating(model), torch.inference_mode():
         reference = ReferencePass(model.convnova, _tensor(model, ids[None]))
-        for rows in _batches(len(ids), batch_bases // model.config.receptive_field):
-            edits = _edits(model, np.arange(len(ids))[rows], ids[rows, None])
+        for rows in _batches(len(places), batch_bases // model.config.receptive_field):
+            edits = _edits(model, places[rows], ids[places[rows], None])
             made.append(masked_log_probabilities(model, reference, edits)[:, 0].cpu().numpy())
-    return against_reference(np.concatenate(made), ids)
+            if advance is not None:
+                advance(len(made[-1]))
+    return against_reference(np.concatenate(made), ids[within])
+
+
+@torch.inference_mode()
+def unmasked_effects(model: Any, ids: Ids, within: slice = slice(None)) -> NDArray[np.float32]:
+    """Return log P(base) - log P(reference base) at each position as it is read, in nats, (L, 4).
+
+    Arguments are those of `masked_effects`.
+    """
+    with evaluating(model):
+        hidden = model.convnova(_tensor(model, ids[None])).last_hidden_state[0, within]
+        return against_reference(base_log_p(model, hidden).cpu().numpy(), ids[within])
 
 
 def against_reference(log_p: NDArray[np.float32], ids: Ids) -> NDArray[np.float32]:

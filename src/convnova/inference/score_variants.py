@@ -1,0 +1,307 @@
+"""`convnova score-variants`: what the variants of a VCF file do to the outputs of a model.
+
+OUTPUT                 the VCF with scores in INFO, or a table with a row an allele
+OUTPUT.unscored.tsv    the alleles that have no score, and why
+OUTPUT.partial         scores of a run that was stopped; the same command goes on from it
+
+The file is read three times: to check it against the genome before any work, to score it, and to write it
+with the scores. None of it is held in memory but the scores themselves.
+
+n alleles, K scores.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from itertools import groupby, islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from convnova.console import log_console, progress_bar, say
+from convnova.data.table import counted, some
+from convnova.errors import InputError
+from convnova.genome import Genome
+from convnova.genome.names import LEAVE_OUT, renamings
+from convnova.genome.variant import Variant
+from convnova.genome.vcf import (
+    Field,
+    Record,
+    read_records,
+    vcf_library,
+    what_is_no_sequence,
+    write_scored,
+)
+from convnova.inference.any_model import load_any
+from convnova.inference.tables import write_table
+from convnova.inference.variant_scores import Column, VariantScorer, variant_scorer
+from convnova.inference.variant_settings import VariantSettings
+from convnova.sequence import decode, encode
+from convnova.writing import make_place
+
+WEIGHTS_NAME = "model.safetensors"
+CHUNK = 4096
+"""Alleles that are scored between two moves of the bar."""
+MISMATCH, MOST_MISMATCHES, FEWEST_CHECKED = "REF is not that of the genome", 0.5, 20
+"""A file of which more than half of the alleles do so, of twenty and more, is of another genome."""
+
+
+class Allele(NamedTuple):
+    """An alternate allele of a line."""
+
+    record: Record
+    number: int
+    """Of the allele in its line."""
+    variant: Variant | None
+    """None where it has no score."""
+    reason: str
+    """Why it has none."""
+
+
+def score_variants(settings: VariantSettings, console: Console | None = None) -> pl.DataFrame:
+    """Return the scores of the alleles of a VCF file, and write them.
+
+    Raises:
+        InputError: for a file that is no sorted VCF or of another genome, a model without such a score, or a
+            place that cannot be written to.
+    """
+    console = console or log_console()
+    genome = Genome.open(settings.genome, settings.cache)
+    loaded = load_any(settings.model)
+    strands = loaded.average_strands if settings.both_strands is None else settings.both_strands
+    scorer = variant_scorer(loaded, settings.scores, strands, settings.window_bp)
+    if settings.output.name.endswith(".gz"):
+        vcf_library()  # before hours of work
+    make_place(settings.output, settings.input, settings.genome)
+    names = _names(settings, genome, console)
+    total, reasons = _check(settings, genome, names)
+    loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    partial = _Partial(settings, genome, scorer, strands)
+    if partial.done:
+        say(console, f"goes on after {counted(partial.done, 'allele')} of {total:,}")
+    with progress_bar(console, "scoring", total) as advance:
+        advance(partial.done)
+        for variants in _chunks(settings, genome, names, partial.done):
+            partial.add(scorer.score(genome, variants))
+            advance(len(variants))
+    scores = partial.scores()
+    if settings.is_vcf:
+        _write_vcf(settings, genome, names, scorer.columns, scores)
+    frame = _table(settings, genome, names, scorer.columns, scores)
+    if settings.is_vcf:
+        unscored = frame.filter(pl.col("unscored").is_not_null())
+        listed = settings.output.with_name(f"{settings.output.name}.unscored.tsv")
+        if len(unscored):
+            write_table(
+                unscored.select("chromosome", "position", "reference", "alternate", "unscored"), listed
+            )
+        else:
+            listed.unlink(missing_ok=True)
+    else:
+        write_table(frame, settings.output)
+    partial.remove()
+    say(console, f"{settings.input.name}: {counted(total, 'allele')} scored -> {settings.output}")
+    for reason, count in reasons.most_common():
+        say(console, f"  {counted(count, 'allele')} not scored: {reason}")
+    return frame
+
+
+def _names(settings: VariantSettings, genome: Genome, console: Console) -> dict[str, str | None]:
+    """Return what the genome calls each chromosome of the file; the whole file is read and found sorted."""
+    first: dict[str, int] = {}
+    for record in read_records(settings.input):
+        first.setdefault(record.chromosome, record.line)
+    if not first:
+        raise InputError(f"{settings.input}: there is no variant in it; give a file with some")
+    names = genome.own_names(first)
+    unknown = [name for name, own in names.items() if own is None]
+    if unknown and (settings.unknown_chromosomes == "refuse" or len(unknown) == len(names)):
+        raise InputError(
+            f"{settings.input}, line {first[unknown[0]]}: chromosome {unknown[0]!r} is not in "
+            f"{genome.path.name}, which has {some(list(genome.chromosome_sizes))}; give the genome that the "
+            f"variants are of{LEAVE_OUT}"
+        )
+    for line in renamings(names, "the genome"):
+        say(console, line)
+    return names
+
+
+def _alleles(settings: VariantSettings, genome: Genome, names: dict[str, str | None]) -> Iterator[Allele]:
+    """Yield all alleles of the file, in its order; a line without one as a single one that is not scored."""
+    for record in read_records(settings.input):
+        own = names[record.chromosome]
+        if not record.alternates:
+            yield Allele(record, 0, None, "no alternate allele")
+        for number, alternate in enumerate(record.alternates):
+            if own is None:
+                yield Allele(record, number, None, "chromosome that the genome does not have")
+                continue
+            reason = what_is_no_sequence(alternate) or _what_is_wrong(record, own, genome)
+            variant = None if reason else record.variant(alternate, own)
+            if variant is not None:
+                reason = _what_is_unknown(variant.trimmed())
+            yield Allele(record, number, None if reason else variant, reason)
+
+
+def _what_is_wrong(record: Record, chromosome: str, genome: Genome) -> str:
+    """Return why the reference of a line cannot be scored; nothing where it can."""
+    reference = record.columns[3]
+    if record.start < 0:
+        return "telomere, at position 0"
+    if record.start + len(reference) > genome.chromosome_sizes[chromosome]:
+        return "past the end of its chromosome"
+    found = genome.window(genome.index_of(chromosome), record.start, record.start + len(reference))
+    return "" if (found == encode(reference)).all() else MISMATCH
+
+
+def _what_is_unknown(variant: Variant) -> str:
+    """Return why the bases of a variant, the least of them, cannot be scored; nothing where they can."""
+    if not variant.reference and not variant.alternate:
+        return "the same as REF"
+    if set(variant.reference) - set("ACGT"):
+        return "N in REF"
+    return "N in ALT" if set(variant.alternate) - set("ACGT") else ""
+
+
+def _check(
+    settings: VariantSettings, genome: Genome, names: dict[str, str | None]
+) -> tuple[int, Counter[str]]:
+    """Return how many alleles are scored, and how many are not for each reason.
+
+    Raises:
+        InputError: when the file is of another genome, or no allele can be scored.
+    """
+    reasons: Counter[str] = Counter()
+    scored, mismatch = 0, None
+    for allele in _alleles(settings, genome, names):
+        if allele.variant is not None:
+            scored += 1
+            continue
+        reasons[allele.reason] += 1
+        if allele.reason == MISMATCH and mismatch is None:
+            mismatch = allele.record
+    mismatches = reasons[MISMATCH]
+    checked = scored + mismatches
+    if mismatch is not None and (
+        mismatches == checked or (checked >= FEWEST_CHECKED and mismatches > MOST_MISMATCHES * checked)
+    ):
+        own, width = names[mismatch.chromosome], len(mismatch.columns[3])
+        assert own is not None
+        there = decode(genome.window(genome.index_of(own), mismatch.start, mismatch.start + width))
+        raise InputError(
+            f"{settings.input}, line {mismatch.line}: REF is {mismatch.columns[3]}, and {genome.path.name} "
+            f"has {there} there, as at {mismatches:,} of {checked:,} alleles; give their genome"
+        )
+    if not scored:
+        shown = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+        raise InputError(f"{settings.input}: no allele can be scored ({shown}); give others")
+    return scored, reasons
+
+
+def _chunks(
+    settings: VariantSettings, genome: Genome, names: dict[str, str | None], done: int
+) -> Iterator[list[Variant]]:
+    """Yield the variants that are still to be scored, some of one chromosome at once."""
+    variants = (one.variant for one in _alleles(settings, genome, names) if one.variant is not None)
+    for _, of_one in groupby(islice(variants, done, None), key=lambda variant: variant.chromosome):
+        while chunk := list(islice(of_one, CHUNK)):
+            yield chunk
+
+
+class _Partial:
+    """Scores on the disk, row by row as they are made, so that a run that was stopped can go on."""
+
+    def __init__(self, settings: VariantSettings, genome: Genome, scorer: VariantScorer, strands: bool):
+        self._path = settings.output.with_name(f"{settings.output.name}.partial")
+        self._columns = len(scorer.columns)
+        files = [_digest(settings.input), _digest(settings.model / WEIGHTS_NAME), genome.checksum]
+        chosen = [strands, settings.window_bp, settings.unknown_chromosomes]
+        columns = [column.name for column in scorer.columns]
+        self._begin = json.dumps([files, chosen, columns]).encode() + b"\n"
+        size = self._path.stat().st_size if self._path.exists() else 0
+        with self._path.open("rb") if size else nullcontext() as file:
+            is_same = file is not None and file.read(len(self._begin)) == self._begin
+        row_bytes = 4 * self._columns
+        self.done = (size - len(self._begin)) // row_bytes if is_same else 0
+        if is_same:  # a row that was cut short is made again
+            os.truncate(self._path, len(self._begin) + self.done * row_bytes)
+        else:
+            self._path.write_bytes(self._begin)
+
+    def add(self, scores: NDArray[np.float32]) -> None:
+        """Take more rows, (n, K)."""
+        with self._path.open("ab") as file:
+            file.write(np.ascontiguousarray(scores, dtype=np.float32).data)
+
+    def scores(self) -> NDArray[np.float32]:
+        """Return all rows, (n, K)."""
+        return np.fromfile(self._path, dtype=np.float32, offset=len(self._begin)).reshape(-1, self._columns)
+
+    def remove(self) -> None:
+        """Remove them, once they are elsewhere."""
+        self._path.unlink()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_vcf(
+    settings: VariantSettings,
+    genome: Genome,
+    names: dict[str, str | None],
+    columns: Sequence[Column],
+    scores: NDArray[np.float32],
+) -> None:
+    """Write the lines of the file with the scores in INFO."""
+    rows = iter(scores.tolist())
+    nothing = [math.nan] * len(columns)
+
+    def of_lines() -> Iterator[list[list[float]]]:
+        for _, of_one in groupby(_alleles(settings, genome, names), key=lambda one: one.record.line):
+            alleles = [one for one in of_one if one.record.alternates]
+            values = [next(rows) if one.variant is not None else nothing for one in alleles]
+            yield [[row[column] for row in values] for column in range(len(columns))]
+
+    fields = [Field(field_name(column.name), f"{column.meaning}; by convnova") for column in columns]
+    sizes = {name: genome.chromosome_sizes[own] for name, own in names.items() if own is not None}
+    write_scored(settings.output, settings.input, fields, of_lines(), sizes)
+
+
+def field_name(column: str) -> str:
+    """Return what a score is called in INFO: letters, digits, ``_`` and ``.``."""
+    return "convnova_" + re.sub("[^0-9A-Za-z.]+", "_", column)
+
+
+def _table(
+    settings: VariantSettings,
+    genome: Genome,
+    names: dict[str, str | None],
+    columns: Sequence[Column],
+    scores: NDArray[np.float32],
+) -> pl.DataFrame:
+    """Return a row an allele: place (from 1, as in the file), alleles, scores, and why there are none."""
+    alleles = list(_alleles(settings, genome, names))
+    places = {
+        "chromosome": [one.record.chromosome for one in alleles],
+        "position": [one.record.start + 1 for one in alleles],
+        "id": [one.record.columns[2] for one in alleles],
+        "reference": [one.record.columns[3] for one in alleles],
+        "alternate": [(one.record.alternates or ["."])[one.number] for one in alleles],
+    }
+    is_scored = np.array([one.variant is not None for one in alleles])
+    values = np.full((len(alleles), len(columns)), np.nan, dtype=np.float32)
+    values[is_scored] = scores
+    found = {column.name: pl.Series(values[:, i], nan_to_null=True) for i, column in enumerate(columns)}
+    return pl.DataFrame(places | found | {"unscored": [one.reason or None for one in alleles]})
