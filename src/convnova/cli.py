@@ -17,6 +17,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_pa
 from convnova.analysis.ablation_settings import AblationSettings
 from convnova.analysis.attribution_settings import AttributionSettings
 from convnova.analysis.field_settings import ReceptiveFieldSettings
+from convnova.analysis.mutagenesis_settings import MutagenesisSettings
 from convnova.benchmark.compare_settings import CompareSettings
 from convnova.benchmark.settings import BenchmarkSettings
 from convnova.data.catalogue.settings import (
@@ -55,6 +56,7 @@ From a genome to a model, from labelled sequences to a test score, beside the pu
   convnova compare --models convnova,hyenadna,nt --output runs/compare
   convnova ablate --train train.csv --test test.csv --output runs/ablation
   convnova attribute --model runs/task --input test.csv --output runs/why
+  convnova mutagenesis --model runs/yeast --genome g.fa --intervals chrI:1001-1200 --output runs/bases
 
 `convnova COMMAND --help` explains the settings of a command; `--print_config` prints them all as a recipe,
 which `--config` reads."""
@@ -225,6 +227,11 @@ COMMANDS = {
         "what a fine-tuned model sees: contributions of single bases, seqlets, motifs, logos",
         AttributionSettings,
         "analysis.attribution_report:attribute_task",
+    ),
+    "mutagenesis": Command(
+        "what every substitution in sequences does to the output of a model: effects, figures, a track",
+        MutagenesisSettings,
+        "analysis.mutagenesis:mutate",
     ),
     "receptive-field": Command(
         "how far a trained model looks; with --sweep, what it is worth to look farther",

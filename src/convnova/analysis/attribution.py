@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convnova.errors import InputError
+from convnova.inference.effects import output_of
 from convnova.inference.mutagenesis import saturation_mutagenesis
 from convnova.model.layers_convnova import GatedSum
 from convnova.model.modeling_convnova import Pooling
@@ -199,10 +200,7 @@ class Output(nn.Module):
 
     def of_logits(self, logits: Tensor) -> Tensor:
         """Return the output of logits (B, K), (B,)."""
-        config, own = self.model.config, logits[:, self.target]
-        if config.num_labels == 1 or config.problem_type in ("regression", "multi_label_classification"):
-            return own
-        return own - (logits.sum(1) - own) / (config.num_labels - 1)
+        return output_of(self.model.config, self.target)(logits)
 
     @torch.no_grad()
     def of(self, bases: Tensor, mask: Tensor) -> Tensor:

@@ -23,6 +23,22 @@ Score = Callable[[Tensor], Tensor]
 """Logits (B, K) to one number a sequence, (B,), or to several, (B, n)."""
 
 
+def output_of(config: Any, label: int) -> Score:
+    """Return what is read of logits for one label, (B, K) to (B,).
+
+    For classes it is a logit less the mean of the other logits, which for two is the log-odds in nats; else
+    the logit of an independent label, or a value.
+    """
+
+    def read(logits: Tensor) -> Tensor:
+        own = logits[:, label]
+        if config.num_labels == 1 or config.problem_type in ("regression", "multi_label_classification"):
+            return own
+        return own - (logits.sum(1) - own) / (config.num_labels - 1)
+
+    return read
+
+
 def output_change(model: Any, score: Score) -> Effect:
     """Return the change of what `score` reads of a sequence head's logits, (M, n)."""
 

@@ -1,0 +1,53 @@
+"""Settings of `convnova mutagenesis`; light to import, for the command line."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from convnova.data.read_settings import ReadSettings
+from convnova.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MutagenesisSettings:
+    """Every substitution at every position of sequences, or of intervals of a genome."""
+
+    model: Path
+    """Folder that convnova pretrain or convnova finetune wrote."""
+    output: Path
+    """Folder for the effects and their figures."""
+    input: str | None = None
+    """Sequences, in any form that convnova classify reads; or give genome and intervals."""
+    genome: Path | None = None
+    """Genome as FASTA: plain, gzip or bgzip."""
+    intervals: list[str] = field(default_factory=list)
+    """Places on it, as chrI:1001-2000 (from 1, the end included), with commas between; or a BED file."""
+    score: Literal["masked", "unmasked", "pseudo-likelihood"] | None = None
+    """Of a masked language model: log-odds of the new against the old base while it is hidden (default), or
+    in view; or the change of the sum of log P(base) over all bases in reach."""
+    label: str | None = None
+    """Class, label, track or value whose output is read; default the last one. Of classes it is the log-odds
+    against the others, of bases the probability where it changes most."""
+    deletions: bool = False
+    """Whether each base is deleted too."""
+    both_strands: bool | None = None
+    """Whether effects are averaged over both strands; default as the model predicts, and of a masked language
+    model one strand."""
+    most_sequences: int = 20
+    """Sequences of the input that are looked at, the first ones: each has a figure."""
+    html: bool = False
+    """Whether to write an interactive heat map of each, by plotly."""
+    read: ReadSettings = field(default_factory=ReadSettings)
+    """How the input is read."""
+    cache: Path | None = None
+    """Folder for the memory-mapped genome; default beside the FASTA."""
+
+    def __post_init__(self) -> None:
+        if (self.input is None) == (self.genome is None):
+            raise InputError("give either input, sequences, or genome with intervals")
+        if self.genome is not None and not self.intervals:
+            raise InputError("give intervals of the genome, as chrI:1001-2000 or a BED file")
+        if self.genome is None and self.intervals:
+            raise InputError("intervals are of a genome; give it too")
+        if self.most_sequences < 1:
+            raise InputError(f"most_sequences must be at least 1, got {self.most_sequences}")
