@@ -16,6 +16,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_pa
 
 from convnova.analysis.ablation_settings import AblationSettings
 from convnova.analysis.attribution_settings import AttributionSettings
+from convnova.analysis.embed_settings import EmbedSettings
 from convnova.analysis.field_settings import ReceptiveFieldSettings
 from convnova.analysis.mutagenesis_settings import MutagenesisSettings
 from convnova.benchmark.compare_settings import CompareSettings
@@ -46,6 +47,7 @@ From a genome to a model, from labelled sequences to a test score, beside the pu
   convnova pretrain --genome sacCer3.fa.gz --output runs/yeast       your genome, published settings
   convnova finetune --train train.csv --test test.csv --model runs/yeast --output runs/task
   convnova classify --model runs/task --input new.fa --output new.csv
+  convnova embed --model runs/yeast --input seqs.fa --output embeddings.parquet
   convnova finetune --task gene-finding --genome g.fa --annotation g.gff3 --output runs/genes
   convnova annotate --genome new.fa --model runs/genes --output genes.gff3
   convnova tracks --tracks peaks/ --genome g.fa --output data
@@ -188,6 +190,11 @@ COMMANDS = {
     ),
     "classify": Command(
         "predict labels and probabilities of new sequences", ClassifySettings, "inference.classify:classify"
+    ),
+    "embed": Command(
+        "sequences to vectors, of each, of windows or of each base, from any layer of a model",
+        EmbedSettings,
+        "analysis.embed:embed_file",
     ),
     "tracks": Command(
         "build a data set of many tracks from peaks, signals, or DeepSEA's files",

@@ -70,7 +70,7 @@ def _by_batch(
     """Return what `run` makes of the inputs of each batch, (B, width), in the order of the sequences."""
     out = np.empty((len(sequences), width), dtype=np.float32)
     with evaluating(model):
-        for rows in _batches(sequences.lengths, batch_bases):
+        for rows in batches_by_length(sequences.lengths, batch_bases):
             ids = [sequences[int(row)] for row in rows]
             values = run(_inputs(ids, model.device))
             if both_strands:
@@ -85,7 +85,7 @@ def _inputs(sequences: list[Ids], device: torch.device) -> dict[str, Tensor]:
     return inputs if mask.all() else inputs | {"attention_mask": torch.from_numpy(mask).to(device)}
 
 
-def _batches(lengths: NDArray[np.int64], batch_bases: int) -> list[NDArray[np.int64]]:
+def batches_by_length(lengths: NDArray[np.int64], batch_bases: int) -> list[NDArray[np.int64]]:
     """Return indices by batch, shortest sequences first, each with at most so many bases once padded."""
     order = np.argsort(lengths, kind="stable")
     batches, first = [], 0

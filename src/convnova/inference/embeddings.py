@@ -1,0 +1,168 @@
+"""Embeddings of sequences, of windows of them, or of each base, from a chosen layer of any model.
+
+Sequences are batched by length, so that little is padding; what is read of a sequence does not depend on what
+it is batched with. Sequences of any length are read in tiles where the model has a finite receptive field.
+
+n sequences, B batch, L length in bp, W windows of a sequence, C channels.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convnova.baselines.backbone import TokenBackbone
+from convnova.data.labelled import Sequences, pad
+from convnova.data.packed import pack
+from convnova.errors import InputError
+from convnova.evaluation.mode import evaluating
+from convnova.inference.mutagenesis import is_incremental
+from convnova.inference.predict import BATCH_BASES, batches_by_length
+from convnova.sequence import Ids, encode, reverse_complement
+
+Level = Literal["sequence", "window", "base"]
+TILE_BP = 2**16
+"""Bases from which on a sequence is read in tiles of so many."""
+
+
+class Reading(NamedTuple):
+    """What is read of each sequence."""
+
+    level: Level = "sequence"
+    """Mean over all bases; mean over each window; or each base."""
+    window_bp: int = 128
+    """Of windows side by side from the begin of a sequence; the last one is shorter."""
+    layer: int | None = None
+    """0 for the stem, 1 for the first block and so on; None for what the heads read."""
+    both_strands: bool = False
+    """Whether to average with the reverse complement, base by base."""
+
+
+def embed(
+    model: Any,
+    sequences: Sequences | Sequence[str],
+    reading: Reading | None = None,
+    batch_bases: int = BATCH_BASES,
+) -> list[NDArray[np.float32]] | NDArray[np.float32]:
+    """Return the embeddings of sequences: (n, C), or of windows or bases a list of (W, C) or (L, C).
+
+    Args:
+        model: any model of the package; its mode is restored.
+        sequences: letters, or ids of each.
+        reading: what is read; default the mean over all bases.
+        batch_bases: most bases of a batch, padding included; it changes no result, only memory and time.
+
+    Raises:
+        InputError: for a layer that the model has not, or bases of a model that has no vector for each.
+    """
+    reading = reading or Reading()
+    check_reading(model, reading)
+    if len(sequences) and isinstance(sequences[0], str):
+        sequences = pack([encode(str(one)) for one in sequences])
+    found: list[Any] = [None] * len(sequences)
+    with evaluating(model), torch.inference_mode():
+        for rows in batches_by_length(sequences.lengths, batch_bases):  # type: ignore[union-attr]
+            some = [sequences[int(row)] for row in rows]
+            for row, values in zip(rows, _of_batch(model, some, reading), strict=True):  # type: ignore[arg-type]
+                found[row] = values
+    return np.concatenate(found) if reading.level == "sequence" and found else found
+
+
+def check_reading(model: Any, reading: Reading) -> None:
+    """Check that a model has what is to be read of it.
+
+    Raises:
+        InputError: when it has not.
+    """
+    if reading.window_bp < 1:
+        raise InputError(f"window_bp must be at least 1, got {reading.window_bp}")
+    if not _has_bases(model) and (reading.level != "sequence" or reading.layer is not None):
+        raise InputError(
+            f"{model.config.model_type} has a vector of each sequence alone; leave out level and layer"
+        )
+    if reading.layer is None:
+        return
+    if not is_incremental(model):
+        raise InputError(f"layers are of ConvNova without downsampling, not of {model.config.model_type}")
+    if not 0 <= reading.layer <= (last := len(model.config.dilations)):
+        raise InputError(f"the model has layers 0 (its stem) to {last}, and no {reading.layer}")
+
+
+def channels(model: Any) -> int:
+    """Return the numbers of an embedding."""
+    return model.config.hidden_size if _has_bases(model) else model.config.pooled_size
+
+
+def _has_bases(model: Any) -> bool:
+    return hasattr(model, "convnova") or isinstance(model.backbone, TokenBackbone)
+
+
+def _of_batch(model: Any, sequences: Sequence[Ids], reading: Reading) -> Iterator[NDArray[np.float32]]:
+    """Yield what is read of each sequence, (1, C), (W, C) or (L, C)."""
+    if not _has_bases(model):
+        ids, mask = _tensors(model, sequences)
+        values = model.embed(ids, mask).float()
+        if reading.both_strands:
+            ids, mask = _tensors(model, [reverse_complement(one) for one in sequences])
+            values = (values + model.embed(ids, mask).float()) / 2
+        yield from values.cpu().numpy()[:, None]
+    elif len(sequences) == 1 and len(sequences[0]) > TILE_BP and is_incremental(model):
+        yield np.concatenate(list(_of_tiles(model, sequences[0], reading)))
+    else:
+        hidden = _hidden(model, sequences, reading)
+        for row, one in enumerate(sequences):
+            yield _summed_up(hidden[row, : len(one)], reading).cpu().numpy()
+
+
+def _of_tiles(model: Any, ids: Ids, reading: Reading) -> Iterator[NDArray[np.float32]]:
+    """Yield what is read of a long sequence, tile by tile, each with what lies around it in reach."""
+    width = reading.window_bp if reading.level == "window" else 1
+    step, reach = max(1, TILE_BP // width) * width, model.config.receptive_field // 2
+    total: Tensor | float = 0.0
+    for start in range(0, len(ids), step):
+        end = min(start + step, len(ids))
+        first, last = max(0, start - reach), min(len(ids), end + reach)
+        hidden = _hidden(model, [ids[first:last]], reading)[0, start - first : end - first]
+        if reading.level == "sequence":
+            total = total + hidden.double().sum(0, keepdim=True)
+        else:
+            yield _summed_up(hidden, reading).cpu().numpy()
+    if isinstance(total, Tensor):
+        yield (total / len(ids)).float().cpu().numpy()
+
+
+def _hidden(model: Any, sequences: Sequence[Ids], reading: Reading) -> Tensor:
+    """Return the vectors of all bases, (B, L, C); anything at padding."""
+    hidden = _one_strand(model, sequences, reading.layer)
+    if not reading.both_strands:
+        return hidden
+    other = _one_strand(model, [reverse_complement(one) for one in sequences], reading.layer)
+    for row, one in enumerate(sequences):
+        hidden[row, : len(one)] += other[row, : len(one)].flip(0)
+    return hidden / 2
+
+
+def _one_strand(model: Any, sequences: Sequence[Ids], layer: int | None) -> Tensor:
+    ids, mask = _tensors(model, sequences)
+    backbone = model.convnova if hasattr(model, "convnova") else model.backbone
+    if layer is None:
+        return backbone(ids, mask).last_hidden_state.float()
+    return backbone(ids, mask, output_hidden_states=True).hidden_states[layer].float()
+
+
+def _summed_up(hidden: Tensor, reading: Reading) -> Tensor:
+    """Return the vectors of a sequence (L, C), or their means."""
+    if reading.level == "base":
+        return hidden
+    if reading.level == "sequence":
+        return hidden.mean(0, keepdim=True)
+    return torch.stack([window.mean(0) for window in hidden.split(reading.window_bp)])
+
+
+def _tensors(model: Any, sequences: Sequence[Ids]) -> tuple[Tensor, Tensor | None]:
+    ids, mask = pad(sequences)
+    tensor = torch.from_numpy(ids).to(model.device).long()
+    return tensor, None if mask.all() else torch.from_numpy(mask).to(model.device)
