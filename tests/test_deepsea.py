@@ -16,8 +16,8 @@ from convnova.data.tracks.names import deepsea_groups, read_names
 from convnova.data.tracks.settings import TrackSettings
 from convnova.errors import InputError
 from convnova.inference.predict import predict
+from convnova.inference.predict_genome import predict_genome
 from convnova.inference.predict_settings import PredictSettings
-from convnova.inference.predict_tracks import predict_tracks
 from convnova.inference.saved_tracks import load_track_model
 from convnova.sequence import decode, encode, reverse_complement
 from convnova.training.track_task import finetune_tracks
@@ -208,7 +208,7 @@ def test_a_model_of_published_files_predicts_on_any_genome(finished):
     )
     bed = write_bed(folder / "all.bed", *(f"{name} 0 40" for name in names))
     predicting = PredictSettings(folder / "run", folder / "any.fa", folder / "o.parquet", intervals=bed)
-    predict_tracks(predicting, Console(quiet=True))
+    predict_genome(predicting, Console(quiet=True))
     frame = pl.read_parquet(folder / "o.parquet")
     assert frame.columns[4:] == ["probability_1", "probability_2", "probability_3"]
     expected = predict(result.made.model, pack(ids), both_strands=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tiny_suite import QUIET, TASKS, numbers, settings, write_csv, write_data
 
+from convnova import ray_cluster
 from convnova.benchmark import engines, suite
 from convnova.benchmark.outcome import Outcome
 from convnova.benchmark.results import RESULT_NAME
@@ -38,7 +39,7 @@ def ray():
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     head = {"num_cpus": 2, "num_gpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    engines._connect(ray, cluster.address)
+    ray_cluster._connect(ray, cluster.address)
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not see tests/
     yield ray
     ray.shutdown()
@@ -147,7 +148,8 @@ def test_a_job_that_no_machine_can_run_is_refused(ray, data, tmp_path, change, m
 )
 def test_jobs_at_once_are_what_cpus_and_gpus_allow(tmp_path, resources, threads, gpus, expected):
     wanted = settings(tmp_path, tmp_path, engine="ray", threads=threads, gpus=gpus)
-    assert engines._shares(resources, wanted) == expected
+    ray = SimpleNamespace(cluster_resources=lambda: resources)
+    assert engines._shares(ray, wanted) == expected
 
 
 def closed_port():
@@ -160,7 +162,7 @@ def closed_port():
 def test_an_address_without_cluster_is_refused_at_once(address):
     address = address.format(closed_port())
     with pytest.raises(InputError) as caught:
-        engines._connect(SimpleNamespace(init=None), address)
+        ray_cluster._connect(SimpleNamespace(init=None), address)
     assert str(caught.value).startswith(f"ray_address {address}: no Ray cluster answers (")
     assert "start one with ray start --head" in str(caught.value)
 

@@ -22,8 +22,9 @@ from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.inference import predict_tracks as module
 from convnova.inference.predict import predict
+from convnova.inference.predict_genome import predict_genome
 from convnova.inference.predict_settings import PredictSettings
-from convnova.inference.predict_tracks import bins_of, file_names, merged, predict_tracks
+from convnova.inference.predict_tracks import bins_of, file_names, merged
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.saved_task import TASK_NAME
 from convnova.inference.saved_tracks import SavedTracks, load_track_model
@@ -77,7 +78,7 @@ def runs_of(path):
 @pytest.mark.parametrize("block", [1, 400, 2**20])
 def test_every_bin_of_a_genome_is_the_prediction_of_its_window(folder, monkeypatch, changes, block):
     monkeypatch.setattr(module, "BLOCK_BASES", block)
-    paths = predict_tracks(settings(folder, **changes), QUIET)
+    paths = predict_genome(settings(folder, **changes), QUIET)
     assert [path.name for path in paths] == ["A_x.bw", "B.bw", "b_2.bw"]
     step = changes.get("step_bp", 20)
     rows = [(name, start) for name, size in SIZES.items() for start in range(0, size, step)]
@@ -92,7 +93,7 @@ def test_every_bin_of_a_genome_is_the_prediction_of_its_window(folder, monkeypat
 
 def test_intervals_are_covered_from_their_begin_and_those_that_touch_are_one(folder):
     bed = write_bed(folder / "i.bed", "chrIII 490 500", "chrI 55 100", "chrI 90 130", "chrI 130 135")
-    paths = predict_tracks(settings(folder, intervals=bed, tracks=["b", "A|x"]), QUIET)
+    paths = predict_genome(settings(folder, intervals=bed, tracks=["b", "A|x"]), QUIET)
     assert [path.name for path in paths] == ["b_2.bw", "A_x.bw"]
     rows = [*(("chrI", start) for start in (55, 75, 95, 115)), ("chrIII", 490)]
     expected = by_hand(folder, rows)
@@ -105,7 +106,7 @@ def test_intervals_are_covered_from_their_begin_and_those_that_touch_are_one(fol
 
 
 def test_one_track_goes_to_one_file(folder):
-    assert predict_tracks(settings(folder, "new/b.bw", tracks=["B"]), QUIET) == [folder / "new/b.bw"]
+    assert predict_genome(settings(folder, "new/b.bw", tracks=["B"]), QUIET) == [folder / "new/b.bw"]
     values = by_hand(folder, [("chrI", 0)])[0]
     assert runs_of(folder / "new/b.bw")[0][3] == pytest.approx(values[1], abs=1e-6)
 
@@ -117,7 +118,7 @@ def test_a_table_has_a_row_for_each_interval_in_their_order(folder, monkeypatch,
     bed = write_bed(
         folder / "i.bed", "chrII 590 600 end -", "chrI 0 1010 whole", "chrI 0 1 first", "chrI 0 1 first"
     )
-    predict_tracks(settings(folder, f"o.{ending}", intervals=bed, tracks=["B"]), QUIET)
+    predict_genome(settings(folder, f"o.{ending}", intervals=bed, tracks=["B"]), QUIET)
     path = folder / f"o.{ending}"
     separator = "\t" if ending == "tsv" else ","
     frame = pl.read_parquet(path) if ending == "parquet" else pl.read_csv(path, separator=separator)
@@ -136,13 +137,13 @@ def test_the_test_bins_of_a_run_get_the_scores_that_it_wrote(tmp_path):
     places = data.intervals().filter(pl.col("split") == "test")
     bed = write_bed(tmp_path / "test.bed", *(f"{c} {s} {e}" for c, s, e, _ in places.iter_rows()))
     model = {"model": run.output, "intervals": bed}
-    predict_tracks(settings(tmp_path, "o.parquet", **model), QUIET)
+    predict_genome(settings(tmp_path, "o.parquet", **model), QUIET)
     predictions = pl.read_parquet(tmp_path / "o.parquet")[:, 4:].to_numpy()
     labels = data.part("test").labels
     aurocs = [roc_auc_score(labels[:, i], predictions[:, i]) for i in range(3)]
     assert made.test.by_metric["auroc"].tolist() == pytest.approx(aurocs)
     # The bins of the data set are those of the genome: chrIII is test, all of it.
-    predict_tracks(settings(tmp_path, model=run.output), QUIET)
+    predict_genome(settings(tmp_path, model=run.output), QUIET)
     for column, name in enumerate(data.facts.names):
         on_chr3 = [run[3] for run in runs_of(tmp_path / f"tracks/{name}.bw") if run[0] == "chrIII"]
         np.testing.assert_allclose(on_chr3, predictions[:, column], atol=1e-6)
@@ -159,13 +160,13 @@ def test_the_test_bins_of_a_run_get_the_scores_that_it_wrote(tmp_path):
 def test_what_was_written_is_told(folder, changes, words):
     write_model(folder / "model", **changes)
     text = io.StringIO()
-    predict_tracks(settings(folder), Console(file=text, width=200))
+    predict_genome(settings(folder), Console(file=text, width=200))
     assert text.getvalue() == f"toy.fa: 2,110 bp, {words} -> {folder / 'tracks'}\n"
 
 
 def test_signals_may_be_below_zero_or_zero(folder):
     write_model(folder / "model", kind="signal")
-    runs = runs_of(predict_tracks(settings(folder), QUIET)[0])
+    runs = runs_of(predict_genome(settings(folder), QUIET)[0])
     assert len(runs) == sum(-(-size // 20) for size in SIZES.values())
     assert min(run[3] for run in runs) < 0
 
@@ -179,7 +180,7 @@ def test_hundreds_of_tracks_need_no_hundreds_of_files(folder, monkeypatch):
         return real(paths, sizes)
 
     monkeypatch.setattr(module, "bigwig_files", counting)
-    predict_tracks(settings(folder), QUIET)
+    predict_genome(settings(folder), QUIET)
     assert opened == [1, 1, 1]
 
 
@@ -189,7 +190,7 @@ def test_a_stop_leaves_no_file_half_written(folder, monkeypatch):
 
     monkeypatch.setattr(module, "predict", stop)
     with pytest.raises(KeyboardInterrupt):
-        predict_tracks(settings(folder), QUIET)
+        predict_genome(settings(folder), QUIET)
     assert list((folder / "tracks").iterdir()) == []
 
 
@@ -265,18 +266,27 @@ def pretrained(folder):
 
 
 ERRORS = {
-    "gene finder": (gene_finder, [], "made for gene-finding, and to predict .* use convnova annotate for it"),
-    "sequences": (
-        lambda folder: write_json(folder / "model" / TASK_NAME, {"scheme": {}}),
-        [],
-        "made for sequences, and to predict it takes one for tracks; use convnova classify for it",
+    "bins of a gene finder": (
+        gene_finder,
+        ["--step_bp", "9"],
+        "step_bp is for bins, and the model",
     ),
     "unknown task": (
         lambda folder: write_json(folder / "model" / TASK_NAME, {"task": "magic"}),
         [],
-        "made for magic, and to predict it takes one for tracks; give a folder that",
+        "made for magic, and to .* it takes one for sequences; give a folder that",
     ),
-    "pretrained": (pretrained, [], r"its model is a ConvNovaForMaskedLM, and no task\.json"),
+    "bins of a pretrained one": (
+        pretrained,
+        ["--window_bp", "9"],
+        "window_bp is for bins, and the",
+    ),
+    "bedgraph": (None, ["--format", "bedgraph"], "format is of models with an output for each base"),
+    "zarr": (
+        None,
+        ["--output", "{folder}/o.zarr"],
+        r"o\.zarr: Zarr is of models with an output",
+    ),
     "no model": (None, ["--model", "{folder}/no"], "no: there is no such folder"),
     "damaged record": (
         lambda folder: write_json(folder / "model" / TASK_NAME, {"task": "tracks", "bins": 3}),
@@ -353,4 +363,4 @@ def test_a_missing_library_is_told_before_anything_is_predicted(folder, monkeypa
 
     monkeypatch.setitem(sys.modules, "pybigtools", None)
     with pytest.raises(InputError, match=r"pybigtools is needed for bigWig; install it with: pip install"):
-        predict_tracks(settings(folder), QUIET)
+        predict_genome(settings(folder), QUIET)

@@ -202,9 +202,9 @@ COMMANDS = {
         "data.tracks.build:build_tracks",
     ),
     "predict": Command(
-        "predict many tracks over a genome or intervals, as bigWig files or a table",
+        "predict a genome or intervals with any model: bigWig, bedGraph, Zarr, or a table",
         PredictSettings,
-        "inference.predict_tracks:predict_tracks",
+        "inference.predict_genome:predict_genome",
     ),
     "score-variants": Command(
         "what the variants of a VCF file do to the outputs of a model: a VCF with scores, or a table",

@@ -4,9 +4,7 @@ Both take jobs as they get to them, and yield each outcome as it comes: where a 
 and the others go on.
 """
 
-import logging
 import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,10 @@ from convnova.benchmark.jobs import Job
 from convnova.benchmark.outcome import Outcome, run_job
 from convnova.benchmark.settings import BenchmarkSettings
 from convnova.errors import InputError
+from convnova.ray_cluster import gpus_of, ray_cluster
 
 RETRIES = 3
 """Times that a job is begun again when its worker dies."""
-ANSWER_SECONDS = 10.0
-"""Time that a cluster has to answer."""
-_STORE_BYTES = 200_000_000
-
 
 Ended = tuple[Job, Outcome | InputError]
 
@@ -43,31 +38,26 @@ def run_on_ray(claims: Claims[Job], settings: BenchmarkSettings) -> Iterator[End
     Raises:
         InputError: when Ray is not installed, its cluster does not answer, or it can never run such a job.
     """
-    ray = _ray()
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        _connect(ray, settings.ray_address)
     running: dict[Any, Job] = {}
-    try:
-        threads, gpus, at_once = _shares(ray.cluster_resources(), settings)
-        remote = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=RETRIES)(run_with)
-        while claims.waiting or running:
-            # No more jobs are taken than run at once: another process may take the others.
-            while len(running) < at_once and (job := claims.take()) is not None:
-                running[remote.remote(job, job.folder(claims.output).resolve(), threads, gpus)] = job
-            if not running:
-                if claims.waiting:
-                    claims.pause()
-                continue
-            done, _ = ray.wait(list(running), timeout=POLL_SECONDS)
-            for reference in done:
-                job = running.pop(reference)
-                yield job, _result(ray, reference, job)
-    finally:
-        for reference in running:
-            ray.cancel(reference, force=True)
-        if is_ours:
-            ray.shutdown()
+    with ray_cluster(settings.ray_address) as ray:
+        try:
+            threads, gpus, at_once = _shares(ray, settings)
+            remote = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=RETRIES)(run_with)
+            while claims.waiting or running:
+                # No more jobs are taken than run at once: another process may take the others.
+                while len(running) < at_once and (job := claims.take()) is not None:
+                    running[remote.remote(job, job.folder(claims.output).resolve(), threads, gpus)] = job
+                if not running:
+                    if claims.waiting:
+                        claims.pause()
+                    continue
+                done, _ = ray.wait(list(running), timeout=POLL_SECONDS)
+                for reference in done:
+                    job = running.pop(reference)
+                    yield job, _result(ray, reference, job)
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
 
 
 def run_with(job: Job, folder: Path, threads: int, gpus: float) -> Outcome:
@@ -77,43 +67,13 @@ def run_with(job: Job, folder: Path, threads: int, gpus: float) -> Outcome:
     return run_job(job, folder, threads)
 
 
-def _ray() -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise InputError("engine ray needs Ray; install it with: pip install 'convnova[ray]'") from None
-    return ray
-
-
-def _connect(ray: Any, address: str | None) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        # "local", since without an address Ray joins whatever cluster runs on this machine.
-        ray.init("local", include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
-        return
-    try:
-        if address != "auto":
-            # A dead address would keep Ray itself trying for minutes.
-            host, _, port = address.removeprefix("ray://").rpartition(":")
-            socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
-        ray.init(address, **quiet)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"ray_address {address}: no Ray cluster answers ({reason}); start one with ray start --head and "
-            "give its HOST:PORT, or leave the address out for a local one"
-        ) from None
-
-
-def _shares(resources: dict[str, float], settings: BenchmarkSettings) -> tuple[int, float, int]:
+def _shares(ray: Any, settings: BenchmarkSettings) -> tuple[int, float, int]:
     """Return CPU threads and GPUs of a job, and how many jobs a cluster runs at once.
 
     Raises:
         InputError: when a job takes more than there is.
     """
-    threads = settings.threads or 1
-    gpus = settings.gpus if settings.gpus is not None else min(1.0, resources.get("GPU", 0.0))
+    threads, gpus, resources = settings.threads or 1, gpus_of(ray, settings.gpus), ray.cluster_resources()
     at_once = None
     for name, flag, wanted in (("CPU", "threads", threads), ("GPU", "gpus", gpus)):
         there = resources.get(name, 0)

@@ -1,4 +1,4 @@
-"""`convnova predict`: many tracks over a genome or intervals, as bigWig files or a table.
+"""Many tracks over a genome or intervals, as bigWig files or a table: what `convnova predict` makes of bins.
 
 Each bin is predicted from the window around it, as in training. A window ends with the padding of its own
 ends, so neighbours share no work: what they see of the same base differs.
@@ -26,16 +26,17 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from convnova.console import log_console, progress_bar, say
+from convnova.console import progress_bar, say
 from convnova.data.packed import pack
 from convnova.data.table import counted
 from convnova.data.tracks.grid import window_starts
+from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import read_bed
 from convnova.genome.bigwig import bigwig_files, bigwig_library
 from convnova.inference.predict import predict
 from convnova.inference.predict_settings import PredictSettings
-from convnova.inference.saved_tracks import TrackModel, load_track_model
+from convnova.inference.saved_tracks import TrackModel
 from convnova.inference.tables import write_table
 from convnova.writing import make_folder, make_place
 
@@ -51,15 +52,18 @@ class Bins(NamedTuple):
     ends: NDArray[np.int64]
 
 
-def predict_tracks(settings: PredictSettings, console: Console | None = None) -> list[Path]:
+def predict_tracks(settings: PredictSettings, loaded: TrackModel, console: Console) -> list[Path]:
     """Predict tracks, write them, and return the paths of what was written.
 
     Raises:
-        InputError: for a folder without such a model, a track that it does not have, a genome or intervals
-            that cannot be read, or a place that cannot be written to.
+        InputError: for a track that the model does not have, a genome or intervals that cannot be read, or a
+            place that cannot be written to.
     """
-    console = console or log_console()
-    loaded = load_track_model(settings.model)
+    for name in ("engine", "format"):
+        if getattr(settings, name) not in ("process", "bigwig"):
+            raise InputError(f"{name} is of models with an output for each base; leave it out")
+    if settings.is_zarr:
+        raise InputError(f"{settings.output}: Zarr is of models with an output for each base; name a folder")
     columns = loaded.saved.columns(settings.tracks)
     genome = Genome.open(settings.genome, settings.cache)
     intervals = None if settings.intervals is None else read_bed(settings.intervals, genome)

@@ -1,5 +1,6 @@
 """What the folder of a model of many tracks says of them, beside the model itself."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,6 +66,14 @@ class TrackModel(NamedTuple):
 
     model: SequenceClassifier
     saved: SavedTracks
+
+
+def is_of_tracks(folder: Path) -> bool:
+    """Whether a folder holds a model of tracks, as far as its record can be read."""
+    try:
+        return json.loads((folder / TASK_NAME).read_text())["task"] == TRACKS
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def load_track_model(folder: Path) -> TrackModel:
