@@ -266,7 +266,7 @@ def pretrained(folder):
 
 
 ERRORS = {
-    "bins of a gene finder": (
+    "other labels": (
         gene_finder,
         ["--step_bp", "9"],
         "step_bp is for bins, and the model",
