@@ -31,6 +31,7 @@ from convnova.data.tracks.settings import TrackSettings
 from convnova.demo.settings import DemoSettings
 from convnova.errors import InputError, TerminatedError
 from convnova.inference.annotate_settings import AnnotateSettings
+from convnova.inference.export_settings import ExportSettings
 from convnova.inference.predict_settings import PredictSettings
 from convnova.inference.settings import ClassifySettings, EvaluateSettings
 from convnova.inference.variant_settings import VariantSettings
@@ -54,6 +55,7 @@ From a genome to a model, from labelled sequences to a test score, beside the pu
   convnova finetune --task tracks --tracks data --output runs/tracks
   convnova predict --genome g.fa --model runs/tracks --output tracks/
   convnova score-variants --input in.vcf.gz --genome g.fa --model runs/yeast --output out.vcf.gz
+  convnova export --model runs/task --output model.onnx
   convnova benchmark --suite gue --data data --model preset:nt --output runs/gue
   convnova compare --models convnova,hyenadna,nt --output runs/compare
   convnova ablate --train train.csv --test test.csv --output runs/ablation
@@ -211,6 +213,11 @@ COMMANDS = {
         VariantSettings,
         "inference.score_variants:score_variants",
         "; the same command goes on where it was",
+    ),
+    "export": Command(
+        "write a model as ONNX, with 8 bits by option, or as a program of torch.export",
+        ExportSettings,
+        "inference.export:export",
     ),
     "benchmark": Command(
         "run a public suite, task x model x seed, and set it beside the published numbers",

@@ -308,7 +308,7 @@ def pool(hidden: Tensor, attention_mask: Tensor | None, config: ConvNovaConfig) 
         return hidden.masked_fill(~real, float("-inf")).amax(dim=1)
     if pooling == "center":
         first = real.squeeze(-1).int().argmax(dim=1)
-        return hidden[torch.arange(len(hidden), device=hidden.device), first + count.squeeze(-1) // 2]
+        return hidden[torch.arange(hidden.shape[0], device=hidden.device), first + count.squeeze(-1) // 2]
     if pooling == "segments":
         return _segment_means(hidden, real, count, config.pooling_segments).to(hidden.dtype)
     # Summed in float32: in half precision a few thousand positions leave its range.
