@@ -26,6 +26,7 @@ import per_base
 import reading
 import scan
 import tracks
+import using
 import window_loading
 from multiply_adds import multiply_adds_per_bp, training_multiply_adds_per_bp
 from tiny_suite import write_data
@@ -254,3 +255,13 @@ def test_a_saved_result_names_the_machine(tmp_path, monkeypatch):
     saved = json.loads(measure.save("toy", {"rows": [1]}).read_text())
     assert saved["rows"] == [1]
     assert saved["machine"]["torch"] == torch.__version__
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_using_runs_and_its_ways_agree(capsys):
+    result = using.main(["--quick", "--rounds", "1"])
+    assert {row["what"] for row in result["rows"]} == set(using.GOALS)
+    for row in result["rows"]:
+        if row["what"] != "int8" and row["differs by"] != "":
+            assert row["differs by"] < 1e-4, row["how"]
+    assert "int8 against fp32" in capsys.readouterr().out
