@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from convnova.data.labelled import pad
 from convnova.evaluation.mode import evaluating
 from convnova.genome import Genome, Interval
 from convnova.inference.any_model import AnyModel
+from convnova.inference.inputs import model_inputs
 from convnova.sequence import Ids, N, reverse_complement
 
 BYTES_A_BASE = 40
@@ -114,12 +114,7 @@ def predict_group(loaded: AnyModel, genome: Genome, group: Sequence[Tile], stran
 
 
 def _probabilities(loaded: AnyModel, sequences: Sequence[Ids]) -> list[Values]:
-    model = loaded.model
-    ids, mask = pad(sequences)
-    inputs = {"input_ids": torch.from_numpy(ids).to(model.device).long()}
-    if not mask.all():
-        inputs["attention_mask"] = torch.from_numpy(mask).to(model.device)
-    logits = model(**inputs).logits[..., : len(loaded.names)].float()
+    logits = loaded.model(**model_inputs(loaded.model, sequences)).logits[..., : len(loaded.names)].float()
     found = logits.softmax(-1).cpu().numpy()
     return [one[: len(ids)] for one, ids in zip(found, sequences, strict=True)]
 

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convnova.baselines.backbone import TokenBackbone
-from convnova.data.labelled import Sequences, pad
+from convnova.data.labelled import Sequences
 from convnova.data.packed import pack
 from convnova.errors import InputError
 from convnova.evaluation.mode import evaluating
+from convnova.inference.inputs import model_inputs
 from convnova.inference.mutagenesis import is_incremental
 from convnova.inference.predict import BATCH_BASES, batches_by_length
 from convnova.sequence import Ids, encode, reverse_complement
@@ -103,11 +104,10 @@ def _has_bases(model: Any) -> bool:
 def _of_batch(model: Any, sequences: Sequence[Ids], reading: Reading) -> Iterator[NDArray[np.float32]]:
     """Yield what is read of each sequence, (1, C), (W, C) or (L, C)."""
     if not _has_bases(model):
-        ids, mask = _tensors(model, sequences)
-        values = model.embed(ids, mask).float()
+        values = model.embed(**model_inputs(model, sequences)).float()
         if reading.both_strands:
-            ids, mask = _tensors(model, [reverse_complement(one) for one in sequences])
-            values = (values + model.embed(ids, mask).float()) / 2
+            turned = [reverse_complement(one) for one in sequences]
+            values = (values + model.embed(**model_inputs(model, turned)).float()) / 2
         yield from values.cpu().numpy()[:, None]
     elif len(sequences) == 1 and len(sequences[0]) > TILE_BP and is_incremental(model):
         yield np.concatenate(list(_of_tiles(model, sequences[0], reading)))
@@ -146,11 +146,11 @@ def _hidden(model: Any, sequences: Sequence[Ids], reading: Reading) -> Tensor:
 
 
 def _one_strand(model: Any, sequences: Sequence[Ids], layer: int | None) -> Tensor:
-    ids, mask = _tensors(model, sequences)
+    inputs = model_inputs(model, sequences)
     backbone = model.convnova if hasattr(model, "convnova") else model.backbone
     if layer is None:
-        return backbone(ids, mask).last_hidden_state.float()
-    return backbone(ids, mask, output_hidden_states=True).hidden_states[layer].float()
+        return backbone(**inputs).last_hidden_state.float()
+    return backbone(**inputs, output_hidden_states=True).hidden_states[layer].float()
 
 
 def _summed_up(hidden: Tensor, reading: Reading) -> Tensor:
@@ -160,9 +160,3 @@ def _summed_up(hidden: Tensor, reading: Reading) -> Tensor:
     if reading.level == "sequence":
         return hidden.mean(0, keepdim=True)
     return torch.stack([window.mean(0) for window in hidden.split(reading.window_bp)])
-
-
-def _tensors(model: Any, sequences: Sequence[Ids]) -> tuple[Tensor, Tensor | None]:
-    ids, mask = pad(sequences)
-    tensor = torch.from_numpy(ids).to(model.device).long()
-    return tensor, None if mask.all() else torch.from_numpy(mask).to(model.device)

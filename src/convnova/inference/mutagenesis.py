@@ -18,6 +18,7 @@ from convnova.errors import InputError
 from convnova.evaluation.mode import evaluating
 from convnova.inference.edits import Edits, ReferencePass
 from convnova.inference.effects import Effect, Score, base_log_p, masked_log_probabilities, output_change
+from convnova.inference.inputs import ids_tensor
 from convnova.model.modeling_convnova import ConvNovaPreTrainedModel
 from convnova.sequence import Ids
 
@@ -89,7 +90,7 @@ def saturation_mutagenesis(
         return by_full_passes(model, ids, score, deletions, batch_bases)
     found = all_effects(model, ids, output_change(model, score), deletions, batch_bases)
     with evaluating(model), torch.inference_mode():
-        reference = float(score(model(input_ids=_tensor(model, ids[None])).logits.float()))
+        reference = float(score(model(input_ids=ids_tensor(model, ids[None])).logits.float()))
     gone = None if found.deletions is None else found.deletions[:, 0]
     return Mutagenesis(ids, reference, found.substitutions[..., 0], gone)
 
@@ -121,7 +122,7 @@ def all_effects(
     places = np.arange(len(ids))[within]
     positions, bases = substitutions(ids[within])
     with evaluating(model), torch.inference_mode():
-        effects = effect(ReferencePass(model.convnova, _tensor(model, ids[None])))
+        effects = effect(ReferencePass(model.convnova, ids_tensor(model, ids[None])))
 
         def of(changed: NDArray[np.int64], inserted: Ids) -> NDArray[np.float32]:
             made = []
@@ -159,7 +160,7 @@ def masked_effects(
     _check(ids)
     places, made = np.arange(len(ids))[within], []
     with evaluating(model), torch.inference_mode():
-        reference = ReferencePass(model.convnova, _tensor(model, ids[None]))
+        reference = ReferencePass(model.convnova, ids_tensor(model, ids[None]))
         for rows in _batches(len(places), batch_bases // model.config.receptive_field):
             edits = _edits(model, places[rows], ids[places[rows], None])
             made.append(masked_log_probabilities(model, reference, edits)[:, 0].cpu().numpy())
@@ -175,7 +176,7 @@ def unmasked_effects(model: Any, ids: Ids, within: slice = slice(None)) -> NDArr
     Arguments are those of `masked_effects`.
     """
     with evaluating(model):
-        hidden = model.convnova(_tensor(model, ids[None])).last_hidden_state[0, within]
+        hidden = model.convnova(ids_tensor(model, ids[None])).last_hidden_state[0, within]
         return against_reference(base_log_p(model, hidden).cpu().numpy(), ids[within])
 
 
@@ -200,7 +201,7 @@ def by_full_passes(
     batch = max(1, batch_bases // len(ids))
 
     def scores(mutants: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return score(model(input_ids=_tensor(model, mutants)).logits.float()).cpu().numpy()
+        return score(model(input_ids=ids_tensor(model, mutants)).logits.float()).cpu().numpy()
 
     with evaluating(model):
         reference = float(scores(ids[None])[0])
@@ -232,8 +233,4 @@ def _batches(count: int, size: int) -> Iterator[slice]:
 def _edits(model: Any, places: NDArray[np.int64], inserted: Ids) -> Edits:
     """Return edits that replace one base each, at places (M,), by ids (M, n)."""
     rows = torch.zeros(len(places), dtype=torch.long, device=model.device)
-    return Edits(rows, torch.from_numpy(places).to(model.device), 1, _tensor(model, inserted))
-
-
-def _tensor(model: Any, ids: Ids) -> Tensor:
-    return torch.from_numpy(ids).to(model.device).long()
+    return Edits(rows, torch.from_numpy(places).to(model.device), 1, ids_tensor(model, inserted))

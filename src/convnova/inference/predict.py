@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convnova.data.labelled import Sequences, pad
+from convnova.data.labelled import Sequences
 from convnova.evaluation.mode import evaluating
-from convnova.sequence import Ids, reverse_complement
+from convnova.inference.inputs import model_inputs
+from convnova.sequence import reverse_complement
 
 BATCH_BASES = 2**16
 
@@ -72,17 +73,11 @@ def _by_batch(
     with evaluating(model):
         for rows in batches_by_length(sequences.lengths, batch_bases):
             ids = [sequences[int(row)] for row in rows]
-            values = run(_inputs(ids, model.device))
+            values = run(model_inputs(model, ids))
             if both_strands:
-                values = (values + run(_inputs([reverse_complement(one) for one in ids], model.device))) / 2
+                values = (values + run(model_inputs(model, [reverse_complement(one) for one in ids]))) / 2
             out[rows] = values.cpu().numpy()
     return out
-
-
-def _inputs(sequences: list[Ids], device: torch.device) -> dict[str, Tensor]:
-    ids, mask = pad(sequences)
-    inputs = {"input_ids": torch.from_numpy(ids).to(device).long()}
-    return inputs if mask.all() else inputs | {"attention_mask": torch.from_numpy(mask).to(device)}
 
 
 def batches_by_length(lengths: NDArray[np.int64], batch_bases: int) -> list[NDArray[np.int64]]:

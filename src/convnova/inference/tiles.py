@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from convnova.evaluation.mode import evaluating
+from convnova.inference.inputs import ids_tensor
 from convnova.sequence import Ids, reverse_complement
 
 TILE_BP = 2**15
@@ -76,5 +77,4 @@ def log_probabilities(probabilities: NDArray[np.float32]) -> NDArray[np.float32]
 def _probabilities(model: Any, ids: Ids) -> NDArray[np.float32]:
     """Return the probabilities of the labels of each base of a sequence read at once, (L, K)."""
     with evaluating(model):
-        inputs = torch.from_numpy(ids).to(model.device).long().unsqueeze(0)
-        return model(input_ids=inputs).logits[0].float().softmax(-1).cpu().numpy()
+        return model(input_ids=ids_tensor(model, ids[None])).logits[0].float().softmax(-1).cpu().numpy()

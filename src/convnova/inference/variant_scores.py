@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from convnova.errors import InputError
 from convnova.evaluation.mode import evaluating
@@ -37,6 +36,7 @@ from convnova.inference.effects import (
     pseudo_likelihood_change,
     unmasked_log_odds,
 )
+from convnova.inference.inputs import ids_tensor
 from convnova.inference.mutagenesis import is_incremental, log_odds
 from convnova.sequence import Ids, N, encode, reverse_complement
 
@@ -196,7 +196,7 @@ def _of_stretches(
         for row, one in enumerate(batch):
             ids[row, : one.end - one.start] = genome.window(index, one.start, one.end)
         lengths = torch.tensor([one.end - one.start for one in batch], device=model.device)
-        reference = ReferencePass(model.convnova, _tensor(model, ids), lengths)
+        reference = ReferencePass(model.convnova, ids_tensor(model, ids), lengths)
         ready = {name: effect(reference) for name, effect in effects.items()}
         rows = {number: row for row, one in enumerate(batch) for number in one.variants}
         begins = {number: one.start for one in batch for number in one.variants}
@@ -238,7 +238,7 @@ def _edits(
                     torch.tensor([rows[number] for number in some], device=model.device),
                     torch.tensor([variants[n].start - begins[n] for n in some], device=model.device),
                     removed,
-                    _tensor(model, new.reshape(len(some), inserted)),
+                    ids_tensor(model, new.reshape(len(some), inserted)),
                 ),
             )
 
@@ -261,7 +261,7 @@ def _of_windows(
         values: dict[int, NDArray[np.float32]] = {}
         if is_incremental(model) and any(fits):
             rows = {row: row for row, is_fit in enumerate(fits) if is_fit}
-            effects = effect(ReferencePass(model.convnova, _tensor(model, ids)))
+            effects = effect(ReferencePass(model.convnova, ids_tensor(model, ids)))
             for numbers, edits in _edits(model, some, rows, dict(enumerate(starts.tolist()))):
                 values |= dict(zip(numbers, effects(edits).cpu().numpy(), strict=True))
         rest = [row for row in range(len(some)) if row not in values]
@@ -286,12 +286,8 @@ def _edited(genome: Genome, variant: Variant, start: int, ids: Ids) -> Ids:
 
 def _read(model: Any, score: Score, ids: NDArray[np.uint8], strands: bool) -> NDArray[np.float32]:
     """Return what is read of whole windows (B, L), (B, K)."""
-    made = score(model(input_ids=_tensor(model, ids)).logits.float())
+    made = score(model(input_ids=ids_tensor(model, ids)).logits.float())
     values = made.reshape(len(ids), -1).cpu().numpy()
     if strands:
         values = (values + _read(model, score, reverse_complement(ids), False)) / np.float32(2)
     return values.astype(np.float32, copy=False)
-
-
-def _tensor(model: Any, ids: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(ids)).to(model.device).long()
