@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from convnova.errors import InputError
 from convnova.inference.edits import Edits, ReferencePass
 from convnova.inference.effects import (
     base_log_p,
@@ -127,7 +128,8 @@ def test_outputs_of_a_sequence_match_full_passes(pooling, removed, inserted):
 @torch.inference_mode()
 def test_distances_of_embeddings_match_full_passes(removed, inserted):
     model = network(ConvNovaForMaskedLM)
-    effects = embedding_distance(ReferencePass(model.convnova, *references()))
+    reference = ReferencePass(model.convnova, *references())
+    effects, both = embedding_distance()(reference), embedding_distance(strands=True)(reference)
     half = model.config.receptive_field // 2
     for edits, before, after in cases(removed, inserted):
         first, start = max(0, int(edits.starts) - half), int(edits.starts)
@@ -136,7 +138,14 @@ def test_distances_of_embeddings_match_full_passes(removed, inserted):
             model.convnova(ids[None]).last_hidden_state[:, first:end].mean(1)
             for ids, end in zip((before, after), ends, strict=True)
         ]
-        expected = (means[1] - means[0]).norm(dim=1, keepdim=True)
+        moved = means[1] - means[0]
+        turned = [
+            model.convnova(opposite(ids)[None]).last_hidden_state.flip(1)[:, first:end].mean(1)
+            for ids, end in zip((before, after), ends, strict=True)
+        ]
+        averaged = ((moved + turned[1] - turned[0]) / 2).norm(dim=1, keepdim=True)
+        torch.testing.assert_close(both(edits), averaged, atol=2e-5, rtol=0)
+        expected = moved.norm(dim=1, keepdim=True)
         torch.testing.assert_close(effects(edits), expected, atol=2e-5, rtol=0)
 
 
@@ -197,7 +206,9 @@ def test_log_odds_of_bases_match_full_passes(bases):
 @torch.inference_mode()
 def test_largest_changes_of_bases_match_full_passes(removed, inserted):
     model = network(ConvNovaForTokenClassification, num_labels=3)
-    effects = largest_base_change(model)(ReferencePass(model.convnova, *references()))
+    reference = ReferencePass(model.convnova, *references())
+    effects = largest_base_change(model)(reference)
+    both = largest_base_change(model, True, (0, 2, 1))(reference)
     for edits, before, after in cases(removed, inserted):
         old, new = (model(ids[None]).logits[0].softmax(-1) for ids in (before, after))
         start = int(edits.starts)
@@ -206,6 +217,19 @@ def test_largest_changes_of_bases_match_full_passes(removed, inserted):
             shared += [(place, place) for place in range(start, start + removed)]
         tail = len(before) - start - removed
         shared += [(len(before) - k, len(after) - k) for k in range(tail, 0, -1)]
-        changes = torch.stack([new[there] - old[here] for here, there in shared])
-        expected = changes.gather(0, changes.abs().argmax(0, keepdim=True))
-        torch.testing.assert_close(effects(edits).abs(), expected.abs(), atol=2e-5, rtol=0)
+        turned_old, turned_new = (
+            model(opposite(ids)[None]).logits[0].softmax(-1).flip(0)[:, [0, 2, 1]] for ids in (before, after)
+        )
+        for found, (first, last) in (
+            (effects(edits), (old, new)),
+            (both(edits), ((old + turned_old) / 2, (new + turned_new) / 2)),
+        ):
+            changes = torch.stack([last[there] - first[here] for here, there in shared])
+            expected = changes.gather(0, changes.abs().argmax(0, keepdim=True))
+            torch.testing.assert_close(found.abs(), expected.abs(), atol=2e-5, rtol=0)
+
+
+def test_a_network_that_downsamples_is_refused():
+    model = network(ConvNovaForMaskedLM, downsampling=(1, 2, 1))
+    with pytest.raises(InputError, match="with downsampling all that follows an edit moves"):
+        ReferencePass(model.convnova, *references())

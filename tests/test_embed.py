@@ -138,7 +138,7 @@ def read(path):
 @pytest.mark.parametrize("name", ["out.parquet", "out.npy", "out.zarr"])
 def test_files_hold_embeddings_and_what_they_are_of(folder, tmp_path, model, name, level, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_SEQUENCES", 2)
-    count, said = run(folder, tmp_path / name, level=level, window_bp=9)
+    count, said = run(folder, tmp_path / name, level=level, **{"window_bp": 9} if level == "window" else {})
     assert count == len(LENGTHS)
     assert "5 sequences, 8 numbers each ->" in said
     places, values = read(tmp_path / name)
@@ -150,6 +150,39 @@ def test_files_hold_embeddings_and_what_they_are_of(folder, tmp_path, model, nam
         rows = places.filter(pl.col("name") == "s2 rest")
         assert rows["window_start"].to_list() == list(range(0, 91, 9))
         assert rows["window_end"].to_list() == [*range(9, 91, 9), 91]
+
+
+@pytest.mark.parametrize("level", ["window", "base"])
+def test_long_sequences_are_written_tile_by_tile(folder, tmp_path, model, level, monkeypatch):
+    monkeypatch.setattr(embeddings, "TILE_BP", 24)
+    monkeypatch.setattr(module, "PART_NUMBERS", 8 * 50)
+    run(folder, tmp_path / "out.parquet", level=level, **{"window_bp": 9} if level == "window" else {})
+    places, values = read(tmp_path / "out.parquet")
+    expected = np.concatenate([by_hand(model, text, Reading(level, 9)) for text in sequences()])
+    np.testing.assert_allclose(values, expected, atol=1e-5)
+    own = places.filter(pl.col("name") == "s2 rest")
+    assert own["window_start"].to_list() == list(range(0, 91, 9 if level == "window" else 1))
+    assert own["window_end"][-1] == 91
+
+
+def test_an_output_that_exists_is_replaced_only_when_told(folder, tmp_path):
+    for name in ("out.parquet", "out.zarr"):
+        run(folder, tmp_path / name)
+        with pytest.raises(InputError, match="already exists; give another name, or --overwrite"):
+            run(folder, tmp_path / name)
+        run(folder, tmp_path / name, overwrite=True)
+
+
+def test_one_sequence_has_no_figure(folder, tmp_path):
+    (tmp_path / "one.fa").write_text(">a\nACGTACGT\n")
+    given = {"input": str(tmp_path / "one.fa"), "figure": tmp_path / "f.png"}
+    _, said = run(folder, tmp_path / "out.npy", **given)
+    assert "no figure: components are of two sequences and more" in said
+
+
+def test_a_single_text_is_no_list_of_sequences(model):
+    with pytest.raises(InputError, match="put a single one into a list"):
+        embed(model, "ACGT")
 
 
 def test_tables_and_intervals_keep_their_columns(folder, tmp_path):
@@ -199,6 +232,7 @@ def test_nothing_is_left_where_it_fails(folder, tmp_path):
         (["--output", "out.csv"], "the name must end with one of .parquet, .npy, .zarr"),
         (["--layer", "4"], "the model has layers 0 (its stem) to 3, and no 4"),
         (["--window_bp", "0"], "window_bp must be at least 1"),
+        (["--window_bp", "9"], "window_bp is of level window; leave it out"),
         (["--figure", "a.pdf"], "figure is a .png of level sequence"),
         (["--level", "base", "--figure", "a.png"], "figure is a .png of level sequence"),
         (["--input", "none.fa"], "none.fa: no such file"),

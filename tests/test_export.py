@@ -138,6 +138,21 @@ def test_a_program_of_torch_export_is_the_model(tmp_path):
     torch.testing.assert_close(module_of(ids, torch.ones_like(ids)), expected, atol=1e-5, rtol=0)
 
 
+def test_what_exists_is_kept_where_something_fails(tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    folder = save(tmp_path / "model")
+    (tmp_path / "m.onnx").write_text("mine")
+    with pytest.raises(InputError, match="already exists; give another name, or --overwrite"):
+        run(folder, tmp_path / "m.onnx")
+    given = {"int8": True, "calibration": str(tmp_path / "none.csv"), "overwrite": True}
+    with pytest.raises(InputError, match=r"none\.csv: no such file"):
+        run(folder, tmp_path / "m.onnx", **given)
+    assert (tmp_path / "m.onnx").read_text() == "mine"
+    run(folder, tmp_path / "m.onnx", overwrite=True)
+    assert (tmp_path / "m.onnx").stat().st_size > 1000
+
+
 def test_logits_that_differ_are_not_written(tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

@@ -41,6 +41,8 @@ def folder(tmp_path_factory):
     (folder / "places.bed").write_text("chrII\t10\t20\tfirst\nchrI\t5\t9\tsecond\n")
     torch.manual_seed(0)
     ConvNovaForMaskedLM(ConvNovaConfig(**TOY)).save_pretrained(folder / "lm")
+    unet = ConvNovaConfig(**TOY | {"dilations": (1, 1, 1)}, downsampling=(1, 2, 1))
+    ConvNovaForMaskedLM(unet).save_pretrained(folder / "unet")
     for name, strands in (("task", False), ("both", True)):
         config = ConvNovaConfig(**TOY, num_labels=2, problem_type="single_label_classification")
         ConvNovaForSequenceClassification(config).save_pretrained(folder / name)
@@ -134,6 +136,28 @@ def test_a_head_of_sequences_reads_each_sequence(folder, tmp_path, model):
     assert "plotly" in (tmp_path / "s0.html").read_text()[:5000]
 
 
+def test_a_head_of_sequences_reads_the_window_around_an_interval(folder, tmp_path):
+    made, _ = run(folder, tmp_path, model=folder / "task", intervals=["1:6-9"], window_bp=30)
+    assert made[0].region.chromosome == "chrI"  # by another name
+    padded = np.concatenate([np.full(15, 4, np.uint8), chromosome(folder, "chrI")])
+    window = padded[15 + 7 - 15 : 15 + 7 + 15]
+    expected = by_full_passes(load_any(folder / "task").model, window, log_odds).effects[13:17]
+    np.testing.assert_allclose(made[0].substitutions, expected, atol=2e-5)
+
+
+def test_no_more_sequences_are_looked_at_than_told(folder, tmp_path):
+    made, said = run(folder, tmp_path, input=str(folder / "in.fa"), most_sequences=1, model=folder / "task")
+    assert len(made) == 1
+    assert "the first 1 of 2 sequences" in said
+
+
+def test_n_has_no_odds_for_a_language_model(folder, tmp_path):
+    run(folder, tmp_path, input=str(folder / "in.fa"))
+    frame = pl.read_parquet(tmp_path / "effects.parquet")
+    assert frame.filter(pl.col("reference") == "N")["effect"].null_count() == 4
+    assert frame.filter(pl.col("reference") != "N")["effect"].null_count() == 0
+
+
 def test_a_label_of_bases_is_read_where_it_changes_most(folder, tmp_path):
     made, said = run(folder, tmp_path, model=folder / "genes", intervals=["chrI:60-62"])
     assert "largest change of the probability of " in said
@@ -167,6 +191,16 @@ def test_a_bed_file_names_its_intervals_and_the_track_has_the_importance(folder,
             "chrI:150-170: end 170 is past the end",
         ),
         (["--genome", "g.fa", "--intervals", "chrX:1-5"], "chromosome 'chrX' is not in g.fa"),
+        (["--input", "in.fa", "--window_bp", "9"], "window_bp is of intervals of a genome; leave it out"),
+        (
+            ["--genome", "g.fa", "--intervals", "chrI:1-5", "--window_bp", "9"],
+            "window_bp is of models of sequences",
+        ),
+        (
+            ["--genome", "g.fa", "--intervals", "chrI:1-50", "--window_bp", "9", "--model", "task"],
+            "chrI:1-50 is longer than the 9 bp that the model reads",
+        ),
+        (["--input", "in.fa", "--model", "unet"], "the network downsamples, so a change moves"),
         (["--input", "in.fa", "--label", "yes"], "is a masked language model, which has no label"),
         (["--input", "in.fa", "--deletions"], "score masked is of substitutions; for deletions take"),
         (["--input", "in.fa", "--model", "task", "--score", "masked"], "is of a masked language model"),

@@ -146,7 +146,7 @@ def test_small_contigs_are_read_together(folder):
     genome = Genome.open(folder / "g.fa")
     names = ["c1", "c3", "c30", "c31", "c29", "c80"]
     regions = [Interval(name, 0, genome.chromosome_sizes[name]) for name in names]
-    groups = list(groups_of(tiles_of(genome, regions, 100, 17), 100))
+    groups = list(groups_of(tiles_of(genome, regions, 100, 17), 100, 0))
     assert [[tile.chromosome for tile in group] for group in groups] == [
         ["c1", "c3", "c30"],
         ["c31", "c29"],
@@ -196,8 +196,8 @@ def test_intervals_and_labels_are_chosen(folder, tmp_path):
 def test_a_model_of_sequences_predicts_bins(folder, tmp_path):
     library = pytest.importorskip("pybigtools")
     with pytest.raises(InputError, match="give window_bp, the length of the sequences that the model"):
-        run(folder, tmp_path / "out", model=folder / "task")
-    run(folder, tmp_path / "out", model=folder / "task", window_bp=30, step_bp=10)
+        run(folder, tmp_path / "out", model=folder / "task", decimals=4)
+    run(folder, tmp_path / "out", model=folder / "task", window_bp=30, step_bp=10, decimals=4)
     model, ids = load_any(folder / "task").model, bases()["chrII"]
     with torch.no_grad():
         window = torch.from_numpy(ids[None, 40:70].copy()).long()
@@ -215,6 +215,19 @@ def test_ray_gives_the_numbers_of_this_process(folder, tmp_path, monkeypatch):
     here, there = (read_zarr(tmp_path / f"{name}.zarr")[0] for name in ("here", "there"))
     for chromosome, values in here.items():
         np.testing.assert_allclose(there[chromosome], values, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["o.zarr", "o.bw"])
+def test_an_output_that_exists_is_replaced_only_when_told(folder, tmp_path, name):
+    pytest.importorskip("zarr")
+    given = {"tracks": ["A"]}
+    run(folder, tmp_path / name, **given)
+    with pytest.raises(InputError, match=r"already exists; give another name, or --overwrite"):
+        run(folder, tmp_path / name, **given)
+    run(folder, tmp_path / name, **given, overwrite=True)
+    (tmp_path / "mine.zarr").mkdir()
+    with pytest.raises(InputError, match=r"mine\.zarr: is no Zarr group, and is not replaced by one"):
+        run(folder, tmp_path / "mine.zarr", overwrite=True)
 
 
 def test_a_stop_leaves_nothing_half_written(folder, tmp_path, monkeypatch):
@@ -236,12 +249,15 @@ def test_a_stop_leaves_nothing_half_written(folder, tmp_path, monkeypatch):
         ({"output": "o.csv", "intervals": "i.bed"}, r"o\.csv: a table is of bins; name a folder"),
         ({"output": "o.bw"}, "one bigWig file holds one track"),
         ({"memory_mb": 0.5}, "memory_mb must be at least 1"),
+        ({"ray_address": "auto"}, "ray_address is of engine ray; leave it out"),
+        ({"output": "o.zarr", "format": "bedgraph"}, r"o\.zarr: its name says what it is; leave format out"),
+        ({"output": "o.ZARR"}, r"o\.ZARR: write its ending in lower case, \.zarr"),
         ({"decimals": 10}, "decimals must be 0 to 9"),
         ({"engine": "ray", "ray_address": "127.0.0.1:1"}, "no Ray cluster answers"),
     ],
 )
 def test_what_cannot_be_is_refused(folder, tmp_path, changes, message):
-    if "ray_address" in changes:
+    if changes.get("engine") == "ray":
         pytest.importorskip("ray")
     changes = {
         name: tmp_path / one if name in ("output", "intervals") else one for name, one in changes.items()

@@ -18,11 +18,17 @@ from convnova.genome.variant import Variant
 from convnova.inference import score_variants as module
 from convnova.inference import variant_scores
 from convnova.inference.any_model import load_any
+from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.saved_task import SavedTask
 from convnova.inference.score_variants import score_variants
 from convnova.inference.variant_scores import stretches, variant_scorer
 from convnova.inference.variant_settings import VariantSettings
-from convnova.model import ConvNovaConfig, ConvNovaForMaskedLM, ConvNovaForSequenceClassification
+from convnova.model import (
+    ConvNovaConfig,
+    ConvNovaForMaskedLM,
+    ConvNovaForSequenceClassification,
+    ConvNovaForTokenClassification,
+)
 from convnova.sequence import decode, encode, reverse_complement
 
 torch.set_num_threads(1)
@@ -42,6 +48,8 @@ def folder(tmp_path_factory):
     (folder / "g.fa").write_text(text)
     torch.manual_seed(0)
     ConvNovaForMaskedLM(ConvNovaConfig(**TOY)).save_pretrained(folder / "lm")
+    unet = ConvNovaConfig(**TOY | {"dilations": (1, 1, 1)}, downsampling=(1, 2, 1))
+    ConvNovaForMaskedLM(unet).save_pretrained(folder / "unet")
     for name, labels, problem in (
         ("two", ("a", "b"), "single_label_classification"),
         ("many", ("x y", "z", "w"), "multi_label_classification"),
@@ -286,7 +294,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(folder, tmp_path, monkeypat
 def test_scores_of_other_settings_are_not_gone_on_with(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(module._Partial, "remove", lambda self: None)
     run(folder, tmp_path)
-    _, said = run(folder, tmp_path, both_strands=True)
+    _, said = run(folder, tmp_path, both_strands=True, overwrite=True)
     assert "goes on after" not in said
 
 
@@ -304,6 +312,7 @@ def test_a_mismatch_is_counted_and_many_are_another_genome(folder, tmp_path):
     assert "1 allele not scored: REF is not that of the genome" in said
     assert frame["unscored"][-1] == "REF is not that of the genome"
     source.write_text("\n".join([*lines[:2], *map(wrong, lines[2:]), ""]))
+    (tmp_path / "out.vcf.gz").unlink()
     with pytest.raises(
         InputError, match=r"in\.vcf, line 3: REF is ., and g\.fa has . there, as at .* give their genome"
     ):
@@ -323,13 +332,15 @@ def test_a_mismatch_is_counted_and_many_are_another_genome(folder, tmp_path):
         ),
         (ROWS, ["--window_bp", "0"], "window_bp must be at least 1"),
         (ROWS, ["--output", "out.bed"], "the name must end with one of .vcf, .vcf.gz, .csv"),
+        (ROWS, ["--output", "OUT.VCF.GZ"], "the name must end with one of .vcf, .vcf.gz"),
+        (ROWS, ["--model", "unet"], "the network downsamples, so a change moves"),
         (ROWS, ["--output", "in.vcf"], "in.vcf: is named twice"),
         (ROWS, ["--model", "nowhere"], "there is no such folder"),
     ],
 )
 def test_what_cannot_be_is_one_line(folder, tmp_path, capsys, monkeypatch, rows, arguments, message):
     monkeypatch.chdir(tmp_path)
-    for name in ("lm", "two"):
+    for name in ("lm", "two", "unet"):
         (tmp_path / name).symlink_to(folder / name)
     vcf(folder, tmp_path / "in.vcf", rows)
     given = ["--input", "in.vcf", "--genome", str(folder / "g.fa"), "--model", "lm", "--output", "out.vcf"]
@@ -348,6 +359,50 @@ def test_chromosomes_that_the_genome_has_not_are_refused_or_left_out(folder, tmp
     frame, said = run(folder, tmp_path, source=source, unknown_chromosomes="leave-out")
     assert frame["unscored"][-1] == "chromosome that the genome does not have"
     assert "1 allele not scored: chromosome that the genome does not have" in said
+
+
+def test_names_of_scores_in_info_are_each_another():
+    names = ["exon+", "exon-", "a b", "a_b", "masked-llr", "B"]
+    assert module.field_names(names) == [
+        "convnova_exon_plus",
+        "convnova_exon_minus",
+        "convnova_a_b",
+        "convnova_a_b_2",
+        "convnova_masked_llr",
+        "convnova_B",
+    ]
+
+
+def test_a_gene_finder_has_a_score_for_each_label(folder, tmp_path):
+    pysam = pytest.importorskip("pysam")
+    model = ConvNovaForTokenClassification(ConvNovaConfig(**TOY, num_labels=9))
+    torch.nn.init.normal_(model.classifier.weight)
+    model.save_pretrained(tmp_path / "genes")
+    saved = SavedGeneFinder("bend", False, "mcc", True)
+    (tmp_path / "genes/task.json").write_text(json.dumps(saved.to_dict()))
+    frame, _ = run(folder, tmp_path, model=tmp_path / "genes")
+    labels = load_any(tmp_path / "genes").names
+    assert set(labels) <= set(frame.columns)
+    with pysam.VariantFile(str(tmp_path / "out.vcf.gz")) as file:
+        record = next(one for one in file if one.pos == 60)
+    assert len([name for name in record.info if name.startswith("convnova_")]) == len(labels) + 1
+
+
+def test_a_label_that_is_called_as_a_column_is_no_place(folder, tmp_path):
+    config = ConvNovaConfig(**TOY, num_labels=2, problem_type="multi_label_classification")
+    ConvNovaForSequenceClassification(config).save_pretrained(tmp_path / "model")
+    task = SavedTask(LabelScheme("multi-label", ("chromosome", "z")), "mcc", False)
+    (tmp_path / "model/task.json").write_text(json.dumps(task.to_dict()))
+    frame, _ = run(folder, tmp_path, model=tmp_path / "model", window_bp=20, name="out.csv")
+    assert set(frame["chromosome"]) == {"chrI"}
+    assert frame["chromosome_score"].dtype == pl.Float32
+
+
+def test_an_output_that_exists_is_replaced_only_when_told(folder, tmp_path):
+    run(folder, tmp_path, name="out.vcf")
+    with pytest.raises(InputError, match="already exists; give another name, or --overwrite"):
+        run(folder, tmp_path, name="out.vcf")
+    run(folder, tmp_path, name="out.vcf", overwrite=True)
 
 
 def test_a_variant_past_the_end_is_counted(folder, tmp_path):

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,16 @@ def make_place(path: Path, *inputs: str | Path | None) -> None:
     check_other(path, *inputs)
 
 
+def check_new(path: Path, overwrite: bool) -> None:
+    """Check that an output is not there yet, or may be replaced.
+
+    Raises:
+        InputError: when it is there and may not.
+    """
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: already exists; give another name, or --overwrite to replace it")
+
+
 def check_other(path: Path, *inputs: str | Path | None) -> None:
     """Check that a file to write is none of those that are read.
 
@@ -74,6 +85,27 @@ def whole_file(path: Path, ending: str = "") -> Iterator[Path]:
         raise
     finally:
         staging.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_zarr(path: Path, overwrite: bool) -> Iterator[Path]:
+    """Give a folder to write a Zarr group to; it replaces `path` once nothing has failed.
+
+    Raises:
+        InputError: when there is something else of that name, or a group that may not be replaced.
+    """
+    check_new(path, overwrite)
+    if path.exists() and not (path / "zarr.json").exists():
+        raise InputError(f"{path}: is no Zarr group, and is not replaced by one; give another name")
+    make_folder(path.parent)
+    staging = path.with_name(f"{path.name}.incomplete")
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        yield staging
+        shutil.rmtree(path, ignore_errors=True)
+        staging.rename(path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -25,13 +25,22 @@ from convnova.data.table import Places, SequenceTable, counted
 from convnova.errors import InputError
 from convnova.genome.fasta import fasta_records
 from convnova.inference.any_model import load_any
-from convnova.inference.embeddings import Reading, channels, check_reading, embed
+from convnova.inference.embeddings import (
+    Reading,
+    channels,
+    check_reading,
+    embed,
+    embed_tiles,
+    is_tiled,
+)
 from convnova.inference.saved_task import TASK_NAME
 from convnova.training.figures import write_figure
-from convnova.writing import make_place
+from convnova.writing import check_other, make_folder, make_place
 
 BLOCK_BASES, BLOCK_SEQUENCES = 2**25, 2**16
 """Most bases, and sequences, that are held and sorted by length at once."""
+PART_NUMBERS = 2**24
+"""Numbers of embeddings of windows or bases that are held at once."""
 MOST_POINTS = 5000
 FASTA = (".fa", ".fasta", ".fna", ".fas")
 
@@ -47,27 +56,36 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
     model = load_backbone(settings.model)
     reading = Reading(settings.level, settings.window_bp, settings.layer, settings.both_strands)
     check_reading(model, reading)
-    make_place(settings.output, settings.input)
+    make_folder(settings.output.parent)
+    check_other(settings.output, settings.input)
+    if settings.figure is not None:
+        make_place(settings.figure, settings.output)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     count = 0
     shown: list[NDArray[np.float32]] = []
     labels: list[str] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with (
-        embedding_file(settings.output, channels(model), settings.half) as file,
+        embedding_file(settings.output, channels(model), settings.half, settings.overwrite) as file,
         Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
     ):
         task = progress.add_task("embedding", total=None)
         for block in _blocks(settings):
-            values = embed(model, block.ids, reading)
-            file.add(*_rows(block, values, settings, count))
-            room = MOST_POINTS - len(labels)
-            if settings.figure is not None and room > 0:
-                shown.append(np.asarray(values)[:room])
-                labels += _labels(block)[:room]
+            if settings.level == "sequence":
+                values = np.asarray(embed(model, block.ids, reading))
+                file.add(_places(block, count), values)
+                room = MOST_POINTS - len(labels)
+                if settings.figure is not None and room > 0:
+                    shown.append(values[:room])
+                    labels += _labels(block)[:room]
+            else:
+                for places, values in _parts(model, block, reading, count):
+                    file.add(places, values)
             count += len(block)
             progress.update(task, description=f"{count:,} sequences")
-    if settings.figure is not None:
+    if settings.figure is not None and count < 2:
+        say(console, "no figure: components are of two sequences and more")
+    elif settings.figure is not None:
         write_figure(settings.figure, lambda: embedding_figure(np.concatenate(shown), labels))
         say(console, f"-> {settings.figure}")
     say(console, f"{settings.input}: {counted(count)}, {channels(model)} numbers each -> {settings.output}")
@@ -122,32 +140,43 @@ def _fasta_blocks(path: Path, settings: EmbedSettings) -> Iterator[SequenceTable
         raise InputError(f"{path}: the file has no FASTA record; a record is a line '>name' and its letters")
 
 
-def _rows(
-    block: SequenceTable, values: Any, settings: EmbedSettings, before: int
-) -> tuple[pl.DataFrame, NDArray[np.float32]]:
-    """Return what embeddings are of, and themselves, a row each.
-
-    Args:
-        block: n sequences.
-        values: (n, C), or for each sequence (rows, C).
-        settings: of the command.
-        before: sequences of earlier blocks.
-    """
+def _places(block: SequenceTable, before: int) -> pl.DataFrame:
+    """Return names, and places where they are known, of a block that comes after so many sequences."""
     numbers = range(before + 1, before + len(block) + 1)
     places = pl.DataFrame({"name": block.names or [str(number) for number in numbers]})
-    if block.intervals is not None:
-        places = places.hstack(block.intervals)
-    if settings.level == "sequence":
-        return places, values
-    step = settings.window_bp if settings.level == "window" else 1
-    counts = np.array([len(one) for one in values])
-    rows = np.repeat(np.arange(len(block)), counts)
-    begins = (np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)) * step
-    ends = np.minimum(begins + step, block.ids.lengths[rows])
-    of_rows = places[rows].with_columns(
-        pl.Series("window_start", begins, dtype=pl.Int64), pl.Series("window_end", ends, dtype=pl.Int64)
-    )
-    return of_rows, np.concatenate(values)
+    return places if block.intervals is None else places.hstack(block.intervals)
+
+
+def _parts(
+    model: Any, block: SequenceTable, reading: Reading, before: int
+) -> Iterator[tuple[pl.DataFrame, NDArray[np.float32]]]:
+    """Yield the embeddings of windows or bases and what they are of, so many at once as are well held."""
+    places, lengths = _places(block, before), block.ids.lengths
+    step = reading.window_bp if reading.level == "window" else 1
+    most = max(1, PART_NUMBERS // channels(model) * step)  # bases of sequences together
+
+    def rows(sequence: int, first: int, count: int) -> pl.DataFrame:
+        begins = (first + np.arange(count)) * step
+        return places[np.full(count, sequence)].with_columns(
+            pl.Series("window_start", begins, dtype=pl.Int64),
+            pl.Series("window_end", np.minimum(begins + step, lengths[sequence]), dtype=pl.Int64),
+        )
+
+    first = 0
+    while first < len(block):
+        last = first + 1
+        while last < len(block) and lengths[first : last + 1].sum() <= most:
+            last += 1
+        if last == first + 1 and is_tiled(model, int(lengths[first])):
+            done = 0
+            for piece in embed_tiles(model, block.ids[first], reading):
+                yield rows(first, done, len(piece)), piece
+                done += len(piece)
+        else:
+            values = embed(model, block.ids[first:last], reading)
+            tables = [rows(first + index, 0, len(one)) for index, one in enumerate(values)]
+            yield pl.concat(tables), np.concatenate(values)
+        first = last
 
 
 def _labels(block: SequenceTable) -> list[str]:

@@ -32,6 +32,8 @@ class EmbedSettings:
     """Whether numbers are written in half precision, which takes half of the space."""
     figure: Path | None = None
     """Picture (.png) of the two principal components of at most 5,000 sequences, coloured by label."""
+    overwrite: bool = False
+    """Whether an output that exists is replaced."""
     read: ReadSettings = field(default_factory=ReadSettings)
     """How the input is read."""
 
@@ -42,3 +44,5 @@ class EmbedSettings:
             raise InputError("figure is a .png of level sequence; change one of them")
         if self.window_bp < 1:
             raise InputError(f"window_bp must be at least 1, got {self.window_bp}")
+        if self.level != "window" and self.window_bp != EmbedSettings.window_bp:
+            raise InputError("window_bp is of level window; leave it out")

@@ -7,8 +7,7 @@
     .zarr      arrays embedding (rows, C), and one for each other column
 """
 
-import shutil
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +18,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from convnova.errors import InputError
-from convnova.writing import whole_file
+from convnova.writing import check_new, whole_file, whole_zarr
 
 ROWS = 4096
 """Of a chunk of Zarr."""
 
 
-class EmbeddingFile:
+class EmbeddingFile(ABC):
     """A file that is being filled."""
 
     @abstractmethod
@@ -34,12 +33,13 @@ class EmbeddingFile:
 
 
 @contextmanager
-def embedding_file(path: Path, channels: int, half: bool) -> Iterator[EmbeddingFile]:
+def embedding_file(path: Path, channels: int, half: bool, overwrite: bool = False) -> Iterator[EmbeddingFile]:
     """Give a file to add embeddings to; it is there, whole, once nothing has failed.
 
     Raises:
-        InputError: when the library of its format is missing.
+        InputError: when the library of its format is missing, or the file exists and may not be replaced.
     """
+    check_new(path, overwrite)
     dtype = np.dtype(np.float16 if half else np.float32)
     if path.suffix == ".parquet":
         with whole_file(path) as staging:
@@ -60,15 +60,8 @@ def embedding_file(path: Path, channels: int, half: bool) -> Iterator[EmbeddingF
             yield npy
             npy.close()
     else:
-        staging = path.with_name(f"{path.name}.incomplete")
-        shutil.rmtree(staging, ignore_errors=True)
-        try:
+        with whole_zarr(path, overwrite) as staging:
             yield _Zarr(staging, channels, dtype)
-            if path.exists():
-                shutil.rmtree(path)
-            staging.rename(path)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
 
 class _Parquet(EmbeddingFile):

@@ -6,7 +6,8 @@ OUTPUT/NAME.png, .html     what is lost on average when a base is replaced, abov
 OUTPUT/importance.bw       the same along a genome
 
 On a genome a masked language model, or one of bases, reads as far around an interval as it looks; a head of
-sequences reads the interval and nothing else.
+sequences reads the window around it, or the interval and nothing else. Each sequence is written as it is
+done, the table at the end.
 
 L length in bp.
 """
@@ -23,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from convnova.analysis.mutagenesis_figures import mutagenesis_figure, mutagenesis_html
+from convnova.analysis.mutagenesis_figures import html_library, mutagenesis_figure, mutagenesis_html
 from convnova.analysis.mutagenesis_settings import MutagenesisSettings
 from convnova.console import log_console, progress_bar, say
 from convnova.data.reading import read_sequences
@@ -32,13 +33,13 @@ from convnova.errors import InputError, nearest
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import read_bed
 from convnova.genome.bigwig import bigwig_files, bigwig_library
-from convnova.inference.any_model import AnyModel, load_any
+from convnova.inference.any_model import AnyModel, check_whole, load_any
 from convnova.inference.effects import (
     Effect,
     both_strands,
+    label_score,
     largest_base_change,
     output_change,
-    output_of,
     pseudo_likelihood_change,
 )
 from convnova.inference.mutagenesis import (
@@ -53,8 +54,9 @@ from convnova.inference.predict_tracks import file_names
 from convnova.inference.tables import write_table
 from convnova.sequence import ALPHABET, Ids, decode, reverse_complement
 from convnova.training.figures import write_figure
-from convnova.writing import make_folder, whole_file, write_text
+from convnova.writing import check_new, make_folder, whole_file, write_text
 
+TABLE_NAME = "effects.parquet"
 _PLACE = re.compile(r"(?P<chromosome>.+):(?P<first>\d+)-(?P<last>\d+)")
 
 
@@ -98,19 +100,30 @@ def mutate(settings: MutagenesisSettings, console: Console | None = None) -> lis
     loaded = load_any(settings.model)
     what, effects = _effects(settings, loaded)
     regions = _regions(settings, loaded)
+    if len(regions) > settings.most_sequences:
+        say(console, f"the first {settings.most_sequences} of {len(regions):,} sequences (most_sequences)")
+        regions = regions[: settings.most_sequences]
+    if settings.deletions and min(len(region.ids) for region in regions) == 1:
+        raise InputError("a sequence has one base, and nothing is left without it; leave out deletions")
     if settings.genome is not None:
         bigwig_library()
+    if settings.html:
+        html_library()
+    check_new(settings.output / TABLE_NAME, settings.overwrite)
     make_folder(settings.output)
     loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
     bases = sum(len(region.changed) for region in regions)
     say(console, f"{what}: every base of {counted(len(regions), 'sequence')}, {bases:,} bp")
-    made = []
+    made: list[Mutated] = []
+    names = file_names([region.name for region in regions])
     with progress_bar(console, "mutating", bases) as advance:
-        for region in regions:
-            substitutions, deletions = effects(region)
-            made.append(Mutated(region, substitutions, deletions))
+        for name, region in zip(names, regions, strict=True):
+            made.append(Mutated(region, *effects(region)))
+            _write_one(settings, what, name, made[-1])
             advance(len(region.changed))
-    _write(settings, what, made)
+    if settings.genome is not None:
+        _write_bigwig(settings.output / "importance.bw", Genome.open(settings.genome, settings.cache), made)
+    write_table(pl.concat([_rows(one) for one in made]), settings.output / TABLE_NAME)
     say(console, f"-> {settings.output}")
     return made
 
@@ -122,6 +135,8 @@ def _effects(settings: MutagenesisSettings, loaded: AnyModel) -> tuple[str, Call
     """Return what is read of each edit, in words, and what gives it for a region."""
     model = loaded.model
     strands = loaded.average_strands if settings.both_strands is None else settings.both_strands
+    if not is_incremental(model):
+        check_whole(loaded)
     if loaded.kind == "masked-lm":
         if settings.label is not None:
             raise InputError(f"{settings.model} is a masked language model, which has no label; leave it out")
@@ -132,48 +147,39 @@ def _effects(settings: MutagenesisSettings, loaded: AnyModel) -> tuple[str, Call
             words = {"masked": "log-odds while hidden, nats", "unmasked": "log-odds in view, nats"}
             return words[score], lambda region: (_log_odds(model, region, score == "masked", strands), None)
         effect, what = pseudo_likelihood_change(model), "change of pseudo-likelihood, nats"
-        return what, lambda region: _all(settings, model, region, effect, 0, strands, None)
+        effect = both_strands(effect) if strands else effect
+        return what, lambda region: _all(settings, model, region, effect, 0)
     if settings.score is not None:
         raise InputError(f"score is of a masked language model, and {settings.model} is none; leave it out")
     target = _target(settings, loaded)
     name = loaded.names[target]
     if loaded.kind == "bases":
-        effect, what = largest_base_change(model), f"largest change of the probability of {name}"
-        opposite = list(loaded.opposite)
-        return what, lambda region: _all(settings, model, region, effect, target, strands, opposite)
-    score_of = output_of(model.config, target)
+        effect = largest_base_change(model, strands, loaded.opposite)
+        what = f"largest change of the probability of {name}"
+        return what, lambda region: _all(settings, model, region, effect, target)
+    score_of = label_score(model.config, target)
     what = f"change of the output of {name}"
     if is_incremental(model):
         effect = output_change(model, score_of)
-        return what, lambda region: _all(settings, model, region, effect, 0, strands, None)
+        effect = both_strands(effect) if strands else effect
+        return what, lambda region: _all(settings, model, region, effect, 0)
 
     def whole(ids: Ids) -> Made:
         found = by_full_passes(model, ids, score_of, settings.deletions)
         return found.effects, found.deletions
 
     def of(region: Region) -> Made:
-        forward = whole(region.ids)
-        if not strands:
-            return forward
-        other = whole(reverse_complement(region.ids))
-        deletions = None
-        if forward[1] is not None and other[1] is not None:
-            deletions = _mean(forward[1], other[1][::-1])
-        return _mean(forward[0], other[0][::-1, ::-1]), deletions
+        effects, deletions = whole(region.ids)
+        if strands:
+            other, gone = whole(reverse_complement(region.ids))
+            effects = _mean(effects, other[::-1, ::-1])
+            deletions = None if deletions is None or gone is None else _mean(deletions, gone[::-1])
+        return effects[region.within], None if deletions is None else deletions[region.within]
 
     return what, of
 
 
-def _all(
-    settings: MutagenesisSettings,
-    model: object,
-    region: Region,
-    effect: Effect,
-    column: int,
-    strands: bool,
-    opposite: list[int] | None,
-) -> Made:
-    effect = both_strands(effect, opposite) if strands else effect
+def _all(settings: MutagenesisSettings, model: object, region: Region, effect: Effect, column: int) -> Made:
     found = all_effects(model, region.ids, effect, settings.deletions, within=region.within)
     deletions = None if found.deletions is None else found.deletions[:, column]
     return found.substitutions[..., column], deletions
@@ -206,7 +212,7 @@ def _target(settings: MutagenesisSettings, loaded: AnyModel) -> int:
 def _regions(settings: MutagenesisSettings, loaded: AnyModel) -> list[Region]:
     if settings.input is not None:
         table = read_sequences(settings.input, settings.read)
-        rows = range(min(len(table), settings.most_sequences))
+        rows = range(len(table))
         names = [str(row + 1) if table.names is None else table.names[row] for row in rows]
         return [
             Region(name, None, 0, table.ids[row], slice(0, len(table.ids[row])))
@@ -215,8 +221,12 @@ def _regions(settings: MutagenesisSettings, loaded: AnyModel) -> list[Region]:
     assert settings.genome is not None
     genome = Genome.open(settings.genome, settings.cache)
     intervals = [one for given in settings.intervals for one in _intervals(given, genome)]
-    reach = 0 if loaded.kind == "sequences" else loaded.model.config.receptive_field
-    return [_region(genome, one, reach) for one in intervals]
+    if loaded.kind == "sequences":
+        window = settings.window_bp or loaded.window_bp
+        return [_in_window(genome, one, window or one.width) for one in intervals]
+    if settings.window_bp is not None:
+        raise InputError("window_bp is of models of sequences; leave it out")
+    return [_region(genome, one, loaded.model.config.receptive_field) for one in intervals]
 
 
 def _intervals(given: str, genome: Genome) -> Iterator[Interval]:
@@ -231,7 +241,8 @@ def _intervals(given: str, genome: Genome) -> Iterator[Interval]:
             f"{given}: is no BED file, and no place: write the first base and the last, from 1 and without "
             "commas, as in chrI:1001-2000"
         )
-    interval = Interval(match["chromosome"], first - 1, last)
+    name = match["chromosome"]
+    interval = Interval(genome.own_names([name])[name] or name, first - 1, last)
     try:
         genome.check_inside(interval)
     except InputError as error:
@@ -239,30 +250,45 @@ def _intervals(given: str, genome: Genome) -> Iterator[Interval]:
     yield interval
 
 
+def _in_window(genome: Genome, interval: Interval, window_bp: int) -> Region:
+    """Return an interval in the window around its centre, N beyond the chromosome, as in predictions.
+
+    Raises:
+        InputError: when it is longer than the window.
+    """
+    if interval.width > window_bp:
+        raise InputError(
+            f"{interval} is longer than the {window_bp:,} bp that the model reads; give shorter intervals"
+        )
+    window = interval.resize(window_bp)
+    within = slice(interval.start - window.start, interval.end - window.start)
+    ids = genome.fetch(Interval(interval.chromosome, window.start, window.end))
+    return Region(_name(interval), interval.chromosome, interval.start, ids, within)
+
+
+def _name(interval: Interval) -> str:
+    return interval.name or f"{interval.chromosome}_{interval.start + 1}-{interval.end}"
+
+
 def _region(genome: Genome, interval: Interval, reach: int) -> Region:
     size = genome.chromosome_sizes[interval.chromosome]
     start, end = max(0, interval.start - reach), min(size, interval.end + reach)
     ids = genome.fetch(Interval(interval.chromosome, start, end))
-    name = interval.name or f"{interval.chromosome}_{interval.start + 1}-{interval.end}"
     within = slice(interval.start - start, interval.end - start)
-    return Region(name, interval.chromosome, interval.start, ids, within)
+    return Region(_name(interval), interval.chromosome, interval.start, ids, within)
 
 
-def _write(settings: MutagenesisSettings, what: str, made: Sequence[Mutated]) -> None:
+def _write_one(settings: MutagenesisSettings, what: str, name: str, one: Mutated) -> None:
+    """Write the matrix and the figures of a region."""
     output = settings.output
-    names = file_names([one.region.name for one in made])
-    write_table(pl.concat([_rows(one) for one in made]), output / "effects.parquet")
-    for name, one in zip(names, made, strict=True):
-        with whole_file(output / f"{name}.npy") as staging, staging.open("wb") as file:
-            np.save(file, one.substitutions)
-        changed, start = one.region.changed, one.region.start
-        figure = partial(mutagenesis_figure, changed, one.substitutions, one.region.name, what, start)
-        write_figure(output / f"{name}.png", figure)
-        if settings.html:
-            page = mutagenesis_html(changed, one.substitutions, one.region.name, what, start)
-            write_text(output / f"{name}.html", page)
-    if settings.genome is not None:
-        _write_bigwig(output / "importance.bw", Genome.open(settings.genome, settings.cache), made)
+    with whole_file(output / f"{name}.npy") as staging, staging.open("wb") as file:
+        np.save(file, one.substitutions)
+    changed, title, start = one.region.changed, one.region.name, one.region.start
+    figure = partial(mutagenesis_figure, changed, one.substitutions, title, what, start)
+    write_figure(output / f"{name}.png", figure)
+    if settings.html:
+        page = mutagenesis_html(changed, one.substitutions, title, what, start)
+        write_text(output / f"{name}.html", page)
 
 
 def _rows(one: Mutated) -> pl.DataFrame:
@@ -277,7 +303,7 @@ def _rows(one: Mutated) -> pl.DataFrame:
         "alternate": [ALPHABET[base] for base in bases],
         "effect": one.substitutions[positions, bases],
     }
-    frame = pl.DataFrame(columns)
+    frame = pl.DataFrame(columns, nan_to_null=True)
     if one.deletions is None:
         return frame
     count = len(changed)
@@ -306,6 +332,7 @@ def _write_bigwig(path: Path, genome: Genome, made: Sequence[Mutated]) -> None:
             assert region.chromosome is not None
             skipped = max(0, before[1] - region.start) if before[0] == region.chromosome else 0
             if skipped < len(values):
-                starts = region.start + np.arange(skipped, len(values))
-                track.add_bins(region.chromosome, starts, starts + 1, values[skipped:])
+                kept = skipped + np.flatnonzero(~np.isnan(values[skipped:]))
+                starts = region.start + kept
+                track.add_bins(region.chromosome, starts, starts + 1, values[kept])
                 before = region.chromosome, region.start + len(values)

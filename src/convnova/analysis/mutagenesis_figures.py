@@ -1,5 +1,7 @@
 """A sequence as a logo of importance above a heat map of every substitution, as a picture or a page."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,14 +31,14 @@ def mutagenesis_figure(
     from matplotlib.colors import TwoSlopeNorm
 
     figure, (top, bottom) = new_figure(12.5, 4.4, rows=2, height_ratios=[1.4, 1])
-    lost = importance(ids, effects)
+    lost = np.nan_to_num(importance(ids, effects))
     if len(ids) <= MOST_LETTERS:
         logo(top, np.where(np.arange(4) == ids[:, None], lost[:, None], 0))
     else:
         top.plot(np.arange(len(ids)), lost, color=COLOURS[0], lw=0.8)
     top.axhline(0, color=COLOURS[2], lw=0.6)
     top.set(ylabel="importance", title=title, xlim=(-0.5, len(ids) - 0.5), xticks=[])
-    limit = float(np.abs(effects).max()) or 1.0
+    limit = float(np.nan_to_num(np.abs(effects)).max()) or 1.0
     image = bottom.imshow(
         effects.T,
         aspect="auto",
@@ -60,14 +62,9 @@ def mutagenesis_html(ids: Ids, effects: NDArray[np.float32], title: str, what: s
     Raises:
         InputError: when plotly is missing.
     """
-    try:
-        from plotly import graph_objects
-    except ImportError:
-        raise InputError(
-            "plotly is needed for html; install it with: pip install 'convnova[interactive]'"
-        ) from None
+    graph_objects = html_library()
     letters = np.array(list("ACGTN"))[ids]
-    limit = float(np.abs(effects).max()) or 1.0
+    limit = float(np.nan_to_num(np.abs(effects)).max()) or 1.0
     figure = graph_objects.Figure(
         graph_objects.Heatmap(
             z=effects.T,
@@ -84,3 +81,18 @@ def mutagenesis_html(ids: Ids, effects: NDArray[np.float32], title: str, what: s
     figure.update_layout(title=title, xaxis_title="position (bp, from 1)", yaxis_title="changed to")
     figure.update_yaxes(autorange="reversed")
     return figure.to_html(include_plotlyjs=True)
+
+
+def html_library() -> Any:
+    """Return the part of plotly that draws.
+
+    Raises:
+        InputError: when it is missing.
+    """
+    try:
+        from plotly import graph_objects
+    except ImportError:
+        raise InputError(
+            "plotly is needed for html; install it with: pip install 'convnova[interactive]'"
+        ) from None
+    return graph_objects

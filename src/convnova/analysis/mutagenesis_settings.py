@@ -33,8 +33,13 @@ class MutagenesisSettings:
     both_strands: bool | None = None
     """Whether effects are averaged over both strands; default as the model predicts, and of a masked language
     model one strand."""
+    window_bp: int | None = None
+    """Length of the sequence around an interval that a model of sequences reads; default the interval, or of
+    a model of tracks the window that it was trained with."""
     most_sequences: int = 20
-    """Sequences of the input that are looked at, the first ones: each has a figure."""
+    """Sequences or intervals that are looked at, the first ones: each has a figure."""
+    overwrite: bool = False
+    """Whether the results of an earlier run in the folder are replaced."""
     html: bool = False
     """Whether to write an interactive heat map of each, by plotly."""
     read: ReadSettings = field(default_factory=ReadSettings)
@@ -49,5 +54,8 @@ class MutagenesisSettings:
             raise InputError("give intervals of the genome, as chrI:1001-2000 or a BED file")
         if self.genome is None and self.intervals:
             raise InputError("intervals are of a genome; give it too")
-        if self.most_sequences < 1:
-            raise InputError(f"most_sequences must be at least 1, got {self.most_sequences}")
+        for name in ("most_sequences", "window_bp"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.window_bp is not None and self.genome is None:
+            raise InputError("window_bp is of intervals of a genome; leave it out")

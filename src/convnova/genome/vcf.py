@@ -19,6 +19,8 @@ from convnova.writing import whole_file
 
 _FIRST, _COLUMNS = "##fileformat=VCF", ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _BASES = re.compile("[ACGTN]+", re.IGNORECASE)
+_LONGEST_TBI = 2**29
+"""Length of a chromosome, in bp, up to which an index .tbi can hold its places; beyond it is .csi."""
 _IUPAC = re.compile("[ACGTNRYSWKMBDHV]+", re.IGNORECASE)
 
 
@@ -28,7 +30,7 @@ class Record(NamedTuple):
     line: int
     """Its number."""
     columns: list[str]
-    """All of them as they are."""
+    """The first eight as they are, and all others as one, with their tabs."""
 
     @property
     def chromosome(self) -> str:
@@ -111,8 +113,12 @@ def read_records(path: Path) -> Iterator[Record]:
         if number <= len(header) or not line:
             continue
         with at_place(f"{path}, line {number}"):
-            record = Record(number, line.split("\t"))
-            _check(record, width)
+            if (found := line.count("\t") + 1) != width:
+                raise InputError(
+                    f"{found} columns, separated by tabs, and the header has {width}; correct the line"
+                )
+            record = Record(number, line.split("\t", 8))
+            _check(record)
             here = record.chromosome, record.start
             if before is not None and here[0] == before[0] and here[1] < before[1]:
                 raise InputError(
@@ -128,12 +134,8 @@ def read_records(path: Path) -> Iterator[Record]:
         yield record
 
 
-def _check(record: Record, width: int) -> None:
+def _check(record: Record) -> None:
     columns = record.columns
-    if len(columns) != width:
-        raise InputError(
-            f"{len(columns)} columns, separated by tabs, and the header has {width}; correct the line"
-        )
     if parse_int(columns[1], "POS") < 0:
         raise InputError(f"POS {columns[1]} is below 0; correct the line")
     if not _IUPAC.fullmatch(columns[3]):
@@ -170,10 +172,11 @@ def write_scored(
                 columns[7] = _with_info(columns[7], names, fields, numbers)
                 file.write(("\t".join(columns) + "\n").encode())
         if library:
-            library.tabix_index(str(staging), preset="vcf", force=True, keep_original=True)
-            index = Path(f"{staging}.tbi")
+            is_long = max(sizes.values(), default=0) > _LONGEST_TBI
+            library.tabix_index(str(staging), preset="vcf", force=True, keep_original=True, csi=is_long)
     if library:
-        index.replace(f"{path}.tbi")
+        ending = ".csi" if is_long else ".tbi"
+        Path(f"{staging}{ending}").replace(f"{path}{ending}")
 
 
 def _header(lines: Sequence[str], fields: Sequence[Field], sizes: Mapping[str, int]) -> Iterator[str]:

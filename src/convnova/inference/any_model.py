@@ -71,6 +71,19 @@ def load_any(folder: Path) -> AnyModel:
     return AnyModel(model, "masked-lm", ("A", "C", "G", "T"), (3, 2, 1, 0), False, None)
 
 
+def check_whole(loaded: AnyModel) -> None:
+    """Check that the effects of edits can be read of a model by passes over whole sequences.
+
+    Raises:
+        InputError: unless it has a head of sequences.
+    """
+    if loaded.kind != "sequences":
+        raise InputError(
+            "the network downsamples, so a change moves what is read of all bases behind it; use one without "
+            "downsampling, or a model of sequences"
+        )
+
+
 def _task_of(folder: Path) -> str | None:
     """Return the task of a folder; None where it names none."""
     path = folder / TASK_NAME

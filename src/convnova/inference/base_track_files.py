@@ -10,8 +10,7 @@ L length in bp, K labels.
 """
 
 import gzip
-import shutil
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,12 +21,12 @@ from numpy.typing import NDArray
 
 from convnova.errors import InputError
 from convnova.genome.bigwig import BigWigFile, bigwig_files
-from convnova.writing import whole_file
+from convnova.writing import check_new, whole_file, whole_zarr
 
 CHUNK_BP = 2**16
 
 
-class BaseTracks:
+class BaseTracks(ABC):
     """Files that are being filled, in the order of the genome."""
 
     @abstractmethod
@@ -37,7 +36,11 @@ class BaseTracks:
 
 @contextmanager
 def base_tracks(
-    paths: Sequence[Path], names: Sequence[str], sizes: Mapping[str, int], decimals: int
+    paths: Sequence[Path],
+    names: Sequence[str],
+    sizes: Mapping[str, int],
+    decimals: int,
+    overwrite: bool = False,
 ) -> Iterator[BaseTracks]:
     """Give files to add values to; they are there, whole, once nothing has failed.
 
@@ -46,13 +49,16 @@ def base_tracks(
         names: of the K labels.
         sizes: length in bp of each chromosome.
         decimals: that values are rounded to.
+        overwrite: whether files that exist are replaced.
 
     Raises:
-        InputError: when the library of the format is missing.
+        InputError: when the library of the format is missing, or a file exists and may not be replaced.
     """
     kind = paths[0].suffix
+    for path in paths:
+        check_new(path, overwrite)
     if kind == ".zarr":
-        with _zarr(paths[0], names, sizes, decimals) as tracks:
+        with _zarr(paths[0], names, sizes, decimals, overwrite) as tracks:
             yield tracks
     elif kind == ".gz":
         with ExitStack() as stack:
@@ -93,27 +99,21 @@ class _Zarr(BaseTracks):
 
 
 @contextmanager
-def _zarr(path: Path, names: Sequence[str], sizes: Mapping[str, int], decimals: int) -> Iterator[_Zarr]:
+def _zarr(
+    path: Path, names: Sequence[str], sizes: Mapping[str, int], decimals: int, overwrite: bool
+) -> Iterator[_Zarr]:
     try:
         import zarr
     except ImportError:
         raise InputError(
             "zarr is needed for such a file; install it with: pip install 'convnova[embeddings]'"
         ) from None
-    staging = path.with_name(f"{path.name}.incomplete")
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
+    with whole_zarr(path, overwrite) as staging:
         group = zarr.open_group(staging, mode="w", attributes={"labels": list(names)})
         for name, size in sizes.items():
-            chunks = (min(size, CHUNK_BP), len(names))
-            group.create_array(
-                name, shape=(size, len(names)), chunks=chunks, dtype="float32", fill_value=np.nan
-            )
+            shape, chunks = (size, len(names)), (min(size, CHUNK_BP), len(names))
+            group.create_array(name, shape=shape, chunks=chunks, dtype="float32", fill_value=np.nan)
         yield _Zarr(group, decimals)
-        shutil.rmtree(path, ignore_errors=True)
-        staging.rename(path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def runs_of(

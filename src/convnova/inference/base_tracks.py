@@ -75,15 +75,21 @@ def known_stretches(genome: Genome, region: Interval, gap_bp: int) -> Iterator[t
         yield begin, last + 1
 
 
-def groups_of(tiles: Iterator[Tile], tile_bp: int) -> Iterator[list[Tile]]:
-    """Yield tiles, small ones next to each other together while they fill one tile with their padding."""
+def groups_of(tiles: Iterator[Tile], tile_bp: int, around_bp: int) -> Iterator[list[Tile]]:
+    """Yield tiles, small ones next to each other together while they fill one with their padding.
+
+    Args:
+        tiles: in their order.
+        tile_bp: length of the largest.
+        around_bp: bases that are read around each.
+    """
     group: list[Tile] = []
     longest = 0
     for tile in tiles:
-        longest = max(longest, tile.end - tile.start)
-        if group and (len(group) + 1) * longest > tile_bp:
+        longest = max(longest, tile.end - tile.start + around_bp)
+        if group and (len(group) + 1) * longest > tile_bp + around_bp:
             yield group
-            group, longest = [], tile.end - tile.start
+            group, longest = [], tile.end - tile.start + around_bp
         group.append(tile)
     if group:
         yield group

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convnova.errors import InputError
 from convnova.model.configuration_convnova import STEM_KERNEL_SIZE
 from convnova.model.layers_convnova import GatedConvBlock
 from convnova.model.modeling_convnova import COMPLEMENT, ConvNovaModel
@@ -96,12 +97,17 @@ class ReferencePass:
         model: backbone without downsampling, in evaluation mode.
         input_ids: ids of the references, (N, L).
         lengths: bases of each, which are on the left, (N,); default all.
+
+    Raises:
+        InputError: for a network that downsamples.
     """
 
     hidden: Tensor
     """Last hidden states of the references, (N, L, C)."""
 
     def __init__(self, model: ConvNovaModel, input_ids: Tensor, lengths: Tensor | None = None):
+        if model.config.downsampling:
+            raise InputError("with downsampling all that follows an edit moves; read each sequence whole")
         self.model, self.ids = model, input_ids
         self._blocks = cast("list[GatedConvBlock]", list(model.blocks))
         count, self.length_bp = input_ids.shape

@@ -5,7 +5,7 @@ An effect reads references once, and gives what tells the effects of edits of th
 M edits, N reference sequences, W width of a window, K outputs, C channels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -39,6 +39,18 @@ def output_of(config: Any, label: int) -> Score:
     return read
 
 
+def label_score(config: Any, label: int) -> Score:
+    """Return what a variant changes of one label, (B, K) to (B,).
+
+    Of two classes it is the log-odds against the other, of more log P(label), both in nats; else the logit of
+    an independent label, or a value.
+    """
+    is_classes = config.problem_type not in ("regression", "multi_label_classification")
+    if is_classes and config.num_labels > 2:
+        return lambda logits: logits.log_softmax(-1)[:, label]
+    return output_of(config, label)
+
+
 def output_change(model: Any, score: Score) -> Effect:
     """Return the change of what `score` reads of a sequence head's logits, (M, n)."""
 
@@ -54,40 +66,67 @@ def output_change(model: Any, score: Score) -> Effect:
     return of
 
 
-def embedding_distance(reference: ReferencePass) -> Effects:
+def embedding_distance(strands: bool = False) -> Effect:
     """Return how far an edit moves the mean hidden state of the bases that it reaches, (M, 1).
 
-    It is the Euclidean distance between the means before and after; bases farther away do not change.
+    It is the Euclidean distance between the means before and after; bases farther away do not change. With
+    both strands hidden states are their mean.
     """
-    sums = F.pad(_real(reference, reference.hidden).cumsum(1, dtype=torch.float64), (0, 0, 1, 0))
 
-    def effects(edits: Edits) -> Tensor:
-        changed = reference.edited(edits)
-        first, last = _span(reference, edits, changed)
-        before = (sums[edits.rows, last] - sums[edits.rows, first]) / (last - first).clamp(min=1).unsqueeze(1)
-        inside = changed.is_inside.unsqueeze(-1)
-        after = (changed.hidden * inside).sum(1, dtype=torch.float64) / inside.sum(1).clamp(min=1)
-        return (after - before).float().norm(dim=1, keepdim=True)
+    def move(reference: ReferencePass) -> Effects:
+        sums = F.pad(_real(reference, reference.hidden).cumsum(1, dtype=torch.float64), (0, 0, 1, 0))
 
-    return effects
+        def moves(edits: Edits) -> Tensor:
+            changed = reference.edited(edits)
+            first, last = _span(reference, edits, changed)
+            count = (last - first).clamp(min=1).unsqueeze(1)
+            before = (sums[edits.rows, last] - sums[edits.rows, first]) / count
+            inside = changed.is_inside.unsqueeze(-1)
+            after = (changed.hidden * inside).sum(1, dtype=torch.float64) / inside.sum(1).clamp(min=1)
+            return (after - before).float()
+
+        return moves
+
+    def of(reference: ReferencePass) -> Effects:
+        moves = (both_strands(move) if strands else move)(reference)
+        return lambda edits: moves(edits).norm(dim=1, keepdim=True)
+
+    return of
 
 
-def largest_base_change(model: Any) -> Effect:
+def largest_base_change(model: Any, strands: bool = False, opposite: Sequence[int] = ()) -> Effect:
     """Return the change of each label's probability at that base where it changes most, signed, (M, K).
 
     Inserted and removed bases, which only one of the two sequences has, are not compared.
+
+    Args:
+        model: with a head for each base.
+        strands: whether probabilities are the mean of both strands.
+        opposite: which label on the other strand is the same as each, (K,).
     """
 
-    def of(reference: ReferencePass) -> Effects:
+    def changes(reference: ReferencePass) -> Effects:
         before = model.classifier(reference.hidden).float().softmax(-1)
 
-        def effects(edits: Edits) -> Tensor:
+        def of_bases(edits: Edits) -> Tensor:
             changed = reference.edited(edits)
             places = edits.reference_places(changed.places)
             is_compared = changed.is_inside & (places >= 0)
             after = model.classifier(changed.hidden).float().softmax(-1)
             of_reference = before[edits.rows.unsqueeze(1), places.clamp(0, reference.length_bp - 1)]
-            change = (after - of_reference) * is_compared.unsqueeze(-1)
+            return (after - of_reference) * is_compared.unsqueeze(-1)
+
+        return of_bases
+
+    def of(reference: ReferencePass) -> Effects:
+        forward = changes(reference)
+        backward = changes(reference.opposite()) if strands else None
+
+        def effects(edits: Edits) -> Tensor:
+            change = forward(edits)
+            if backward is not None:  # its windows are the same bases, from the last to the first
+                turned = backward(reference.opposite().opposite_of(edits)).flip(1)
+                change = (change + turned[..., list(opposite)]) / 2
             return change.gather(1, change.abs().argmax(dim=1, keepdim=True)).squeeze(1)
 
         return effects
@@ -163,23 +202,13 @@ def base_log_p(model: Any, hidden: Tensor) -> Tensor:
     return model.lm_head(hidden)[..., :N].float().log_softmax(-1)
 
 
-def both_strands(effect: Effect, opposite: list[int] | None = None) -> Effect:
-    """Return the mean of an effect over both strands.
-
-    Args:
-        effect: of one strand.
-        opposite: which output on the other strand is the same as each, (K,); default each itself.
-    """
+def both_strands(effect: Effect) -> Effect:
+    """Return the mean of an effect over both strands."""
 
     def of(reference: ReferencePass) -> Effects:
         other = reference.opposite()
         forward, backward = effect(reference), effect(other)
-
-        def effects(edits: Edits) -> Tensor:
-            turned = backward(other.opposite_of(edits))
-            return (forward(edits) + (turned if opposite is None else turned[:, opposite])) / 2
-
-        return effects
+        return lambda edits: (forward(edits) + backward(other.opposite_of(edits))) / 2
 
     return of
 

@@ -59,6 +59,8 @@ def embed(
     Raises:
         InputError: for a layer that the model has not, or bases of a model that has no vector for each.
     """
+    if isinstance(sequences, str):
+        raise InputError("embed takes several sequences; put a single one into a list")
     reading = reading or Reading()
     check_reading(model, reading)
     if len(sequences) and isinstance(sequences[0], str):
@@ -109,12 +111,28 @@ def _of_batch(model: Any, sequences: Sequence[Ids], reading: Reading) -> Iterato
             turned = [reverse_complement(one) for one in sequences]
             values = (values + model.embed(**model_inputs(model, turned)).float()) / 2
         yield from values.cpu().numpy()[:, None]
-    elif len(sequences) == 1 and len(sequences[0]) > TILE_BP and is_incremental(model):
+    elif len(sequences) == 1 and is_tiled(model, len(sequences[0])):
         yield np.concatenate(list(_of_tiles(model, sequences[0], reading)))
     else:
         hidden = _hidden(model, sequences, reading)
         for row, one in enumerate(sequences):
             yield _summed_up(hidden[row, : len(one)], reading).cpu().numpy()
+
+
+def is_tiled(model: Any, length: int) -> bool:
+    """Whether a sequence of a length is read in tiles."""
+    return length > TILE_BP and _has_bases(model) and is_incremental(model)
+
+
+def embed_tiles(model: Any, ids: Ids, reading: Reading) -> Iterator[NDArray[np.float32]]:
+    """Yield what `embed` gives of one long sequence, tile by tile; the mode is restored after each."""
+    pieces = _of_tiles(model, ids, reading)
+    while True:
+        with evaluating(model), torch.inference_mode():
+            piece = next(pieces, None)
+        if piece is None:
+            return
+        yield piece
 
 
 def _of_tiles(model: Any, ids: Ids, reading: Reading) -> Iterator[NDArray[np.float32]]:

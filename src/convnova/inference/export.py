@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,9 @@ from torch import Tensor, nn
 
 from convnova.console import log_console, say
 from convnova.data.labelled import Sequences, pad
+from convnova.data.packed import PackedSequences
 from convnova.data.reading import read_sequences
+from convnova.data.table import SequenceTable
 from convnova.errors import InputError
 from convnova.evaluation.scores import METRIC_NAMES, score
 from convnova.inference.any_model import AnyModel, load_any
@@ -35,7 +37,7 @@ from convnova.inference.mutagenesis import is_incremental
 from convnova.inference.predict import batches_by_length, predict
 from convnova.inference.saved_task import load_task_model
 from convnova.sequence import reverse_complement
-from convnova.writing import make_place, whole_file
+from convnova.writing import check_new, make_place, whole_file
 
 TRACED, CHECKED = (2, 48), ((1, 33), (3, 257), (2, 1000))
 """Batch and length that a model is traced with, and those that it is compared at."""
@@ -71,30 +73,40 @@ def export(settings: ExportSettings, console: Console | None = None) -> float:
     if settings.test is not None and loaded.kind != "sequences":
         raise InputError("test is for a model of sequences, and this one has an output for each base")
     make_place(settings.output)
+    check_new(settings.output, settings.overwrite)
+    calibration = (
+        None if settings.calibration is None else read_sequences(settings.calibration, settings.read)
+    )
+    test = None if settings.test is None else _labelled(settings)
     function = Logits(loaded.model).eval()
-    if settings.format == "torch":
-        difference = _export_torch(function, settings.output)
-    else:
-        difference = _export_onnx(settings, loaded, function)
-    say(console, f"logits differ by {difference:.1e} at most, at sizes up to {CHECKED[-1]}")
-    if settings.int8:
-        _quantize(settings)
-    if settings.test is not None:
-        _score(settings, console)
+    with whole_file(settings.output, settings.output.suffix) as staging:
+        if settings.format == "torch":
+            difference = _export_torch(function, staging)
+        else:
+            difference = _export_onnx(loaded, function, staging)
+        if not difference <= TOLERANCE:
+            raise InputError(f"{settings.output}: its logits differ by {difference:.1e}; nothing is written")
+        if calibration is not None:
+            _quantize(staging, calibration.ids)
+            difference = _difference(function, _of_onnx(staging))
+        bits = " with 8 bits" if settings.int8 else ""
+        say(console, f"logits{bits} differ by {difference:.1e} at most, at sizes up to {CHECKED[-1]}")
+        if test is not None:
+            _score(settings, test, staging, console)
     say(console, f"-> {settings.output} ({settings.output.stat().st_size / 2**20:.1f} MB)")
     return difference
 
 
 def _export_torch(function: Logits, path: Path) -> float:
-    program = _traced(function)
-    with whole_file(path, ".pt2") as staging:
-        torch.export.save(program, staging)
+    torch.export.save(torch.export.export(function, _example(*TRACED), dynamic_shapes=_sizes()), path)
     module = torch.export.load(path).module()
     return _difference(function, lambda ids, mask: module(ids, mask).numpy())
 
 
-def _traced(function: Logits) -> Any:
-    return torch.export.export(function, _example(*TRACED), dynamic_shapes=_sizes())
+def _of_onnx(path: Path) -> Any:
+    """Return a file as a function of ids and mask to logits."""
+    session = onnx_session(path)
+    return lambda ids, mask: onnx_logits(session, ids.numpy(), mask.numpy())
 
 
 def _sizes() -> dict[str, dict[int, Any]]:
@@ -111,8 +123,8 @@ def _example(batch: int, length: int) -> tuple[Tensor, Tensor]:
     return ids, mask
 
 
-def _export_onnx(settings: ExportSettings, loaded: AnyModel, function: Logits) -> float:
-    """Write the file in single precision."""
+def _export_onnx(loaded: AnyModel, function: Logits, path: Path) -> float:
+    """Write the file in single precision, and return by how much its logits differ."""
     for name in ("onnx", "onnxscript", "onnxruntime"):
         library(name)
     about = {
@@ -124,7 +136,7 @@ def _export_onnx(settings: ExportSettings, loaded: AnyModel, function: Logits) -
         "problem_type": loaded.model.config.problem_type,
         "ids": "A 0, C 1, G 2, T 3, N 4; padding on the right is 4 with attention_mask 0",
     }
-    with whole_file(settings.output, ".onnx") as staging, _quiet():
+    with _quiet():
         program = torch.onnx.export(
             function,
             _example(*TRACED),
@@ -134,14 +146,10 @@ def _export_onnx(settings: ExportSettings, loaded: AnyModel, function: Logits) -
             dynamic_shapes=_sizes(),
             verbose=False,
         )
-        assert program is not None
-        program.model.metadata_props["convnova"] = json.dumps(about)
-        program.save(staging)
-        session = onnx_session(staging)
-        difference = _difference(function, lambda ids, mask: onnx_logits(session, ids.numpy(), mask.numpy()))
-        if not difference <= TOLERANCE:
-            raise InputError(f"{settings.output}: its logits differ by {difference:.1e}; nothing is written")
-    return difference
+    assert program is not None
+    program.model.metadata_props["convnova"] = json.dumps(about)
+    program.save(path)
+    return _difference(function, _of_onnx(path))
 
 
 @contextmanager
@@ -206,29 +214,25 @@ def _activated(logits: NDArray[np.float32], problem: str | None) -> NDArray[np.f
     return (tensor.sigmoid() if is_multi else tensor.softmax(-1)).numpy()
 
 
-def _quantize(settings: ExportSettings) -> None:
-    """Replace the file by one whose convolutions have 8 bits, ranges measured on sequences."""
+def _quantize(path: Path, sequences: PackedSequences) -> None:
+    """Replace a file by one whose convolutions have 8 bits, ranges measured on sequences."""
     quantization = library("onnxruntime.quantization")
     prepare = library("onnxruntime.quantization.shape_inference").quant_pre_process
-    assert settings.calibration is not None
-    table = read_sequences(settings.calibration, settings.read)
-    chosen = np.random.default_rng(0).permutation(len(table))[:CALIBRATED]
-    sequences = table.ids.take(np.sort(chosen))
-    batches = [
-        pad([sequences[int(row)] for row in rows]) for rows in batches_by_length(sequences.lengths, 2**14)
-    ]
+    chosen = np.random.default_rng(0).permutation(len(sequences))[:CALIBRATED]
+    sequences = sequences.take(np.sort(chosen))
+    batches = (pad([sequences[int(i)] for i in rows]) for rows in batches_by_length(sequences.lengths, 2**14))
     feeds = iter([{"input_ids": ids.astype(np.int64), "attention_mask": mask} for ids, mask in batches])
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[name-defined]
         def get_next(self) -> dict[str, Any] | None:
             return next(feeds, None)
 
-    with whole_file(settings.output, ".onnx") as staging, tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet():
         prepared = str(Path(folder) / "prepared.onnx")
-        prepare(str(settings.output), prepared, skip_symbolic_shape=True)
+        prepare(str(path), prepared, skip_symbolic_shape=True)
         quantization.quantize_static(
             prepared,
-            str(staging),
+            str(path),
             Reader(),
             quant_format=quantization.QuantFormat.QDQ,
             activation_type=quantization.QuantType.QInt8,
@@ -238,18 +242,30 @@ def _quantize(settings: ExportSettings) -> None:
         )
 
 
-def _score(settings: ExportSettings, console: Console) -> None:
-    """Print the score of the model and of what was written."""
-    model, task = load_task_model(settings.model)
+class _Labelled(NamedTuple):
+    """What a model is scored on."""
+
+    table: SequenceTable
+    labels: NDArray[Any]
+
+
+def _labelled(settings: ExportSettings) -> _Labelled:
+    _, task = load_task_model(settings.model)
     assert settings.test is not None
     table = read_sequences(settings.test, as_trained(settings.read, task))
-    labels, problem = task.scheme.encode(table), task.scheme.problem_type
-    before = predict(model, table.ids, task.average_strands)
-    after = onnx_predictions(onnx_session(settings.output), table.ids, problem, task.average_strands)
-    scores = [score(problem, labels, one)[task.metric] for one in (before, after)]
+    return _Labelled(table, task.scheme.encode(table))
+
+
+def _score(settings: ExportSettings, test: _Labelled, path: Path, console: Console) -> None:
+    """Print the score of the model and of what was written."""
+    model, task = load_task_model(settings.model)
+    problem, ids = task.scheme.problem_type, test.table.ids
+    before = predict(model, ids, task.average_strands)
+    after = onnx_predictions(onnx_session(path), ids, problem, task.average_strands)
+    scores = [score(problem, test.labels, one)[task.metric] for one in (before, after)]
     say(
         console,
-        f"{METRIC_NAMES[task.metric]} on {table.source}: {scores[0]:.4f} before, {scores[1]:.4f} after "
+        f"{METRIC_NAMES[task.metric]} on {test.table.source}: {scores[0]:.4f} before, {scores[1]:.4f} after "
         f"({scores[1] - scores[0]:+.4f})",
     )
 

@@ -26,6 +26,8 @@ class ExportSettings:
     """Sequences like those to come, as those of training, in any form that convnova classify reads."""
     test: str | None = None
     """Labelled sequences on which a model of sequences is scored before and after."""
+    overwrite: bool = False
+    """Whether an output that exists is replaced."""
     read: ReadSettings = field(default_factory=ReadSettings)
     """How these files are read."""
 

@@ -148,7 +148,7 @@ def masked_effects(
 ) -> NDArray[np.float32]:
     """Return log P(base) - log P(reference base) at each position while it is hidden, in nats, (L, 4).
 
-    It is 0 everywhere at positions where the reference is N.
+    It is NaN at positions where the reference is N.
 
     Args:
         model: a masked language model for which `is_incremental`; its mode is restored.
@@ -181,9 +181,9 @@ def unmasked_effects(model: Any, ids: Ids, within: slice = slice(None)) -> NDArr
 
 
 def against_reference(log_p: NDArray[np.float32], ids: Ids) -> NDArray[np.float32]:
-    """Return log probabilities (L, 4) less those of the bases of a sequence (L,); 0 where it is N."""
+    """Return log probabilities (L, 4) less those of the bases of a sequence (L,); NaN where it is N."""
     own = np.take_along_axis(log_p, ids.clip(max=3).astype(np.int64)[:, None], axis=1)
-    return np.where(ids[:, None] < 4, log_p - own, np.float32(0))
+    return np.where(ids[:, None] < 4, log_p - own, np.float32(np.nan))
 
 
 def substitutions(ids: Ids) -> tuple[NDArray[np.int64], Ids]:

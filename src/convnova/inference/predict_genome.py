@@ -39,6 +39,8 @@ def predict_genome(settings: PredictSettings, console: Console | None = None) ->
     """
     console = console or log_console()
     if is_of_tracks(settings.model):
+        if settings.window_bp is not None:
+            raise InputError("window_bp is known of a model of tracks; leave it out")
         return predict_tracks(settings, load_track_model(settings.model), console)
     loaded = load_any(settings.model)
     if loaded.kind == "sequences":
@@ -52,7 +54,7 @@ def _as_tracks(settings: PredictSettings, loaded: AnyModel) -> TrackModel:
         raise InputError("give window_bp, the length of the sequences that the model was trained on")
     is_signal = loaded.model.config.problem_type == "regression"
     saved = SavedTracks(
-        "signal" if is_signal else "peaks",
+        "signal" if is_signal else "classes",
         list(loaded.names),
         [],
         bin_bp=settings.step_bp or settings.window_bp,
@@ -93,9 +95,11 @@ def _predict_bases(settings: PredictSettings, loaded: AnyModel, console: Console
         else:
             loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
             engine = in_process(loaded, genome, strands)
-        files = stack.enter_context(base_tracks(paths, names, genome.chromosome_sizes, settings.decimals))
+        files = stack.enter_context(
+            base_tracks(paths, names, genome.chromosome_sizes, settings.decimals, settings.overwrite)
+        )
         advance = stack.enter_context(progress_bar(console, "predicting", total))
-        for group, values in engine(groups_of(tiles, tile_bp)):
+        for group, values in engine(groups_of(tiles, tile_bp, loaded.model.config.receptive_field)):
             for tile, one in zip(group, values, strict=True):
                 files.add(tile.chromosome, tile.start, one[:, columns])
                 predicted += len(one)

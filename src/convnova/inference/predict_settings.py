@@ -55,6 +55,8 @@ class PredictSettings:
     """CPU threads of a Ray task; default 1."""
     gpus: float | None = None
     """GPUs of a Ray task; default 1 where the cluster has GPUs, else 0."""
+    overwrite: bool = False
+    """Whether files of a model of bases that exist are replaced; those of tracks are."""
     cache: Path | None = None
     """Folder for the memory-mapped genome; default beside the FASTA."""
 
@@ -62,6 +64,13 @@ class PredictSettings:
         for name in ("window_bp", "threads", "memory_mb"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("ray_address", "threads", "gpus"):
+            if self.engine != "ray" and getattr(self, name) is not None:
+                raise InputError(f"{name} is of engine ray; leave it out")
+        if self.format != "bigwig" and (self.is_bigwig or self.is_zarr):
+            raise InputError(f"{self.output}: its name says what it is; leave format out, or name a folder")
+        if self.output.suffix.lower() == ZARR and not self.is_zarr:
+            raise InputError(f"{self.output}: write its ending in lower case, {ZARR}")
         if not 0 <= self.decimals <= 9:
             raise InputError(f"decimals must be 0 to 9, got {self.decimals}")
         if self.output.suffix.lower() in OTHER_FILES and not self.output.is_dir():
@@ -92,7 +101,7 @@ class PredictSettings:
     @property
     def is_zarr(self) -> bool:
         """Whether a Zarr group is written."""
-        return self.output.suffix.lower() == ZARR
+        return self.output.suffix == ZARR
 
     @property
     def is_bigwig(self) -> bool:

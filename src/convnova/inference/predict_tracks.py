@@ -59,8 +59,8 @@ def predict_tracks(settings: PredictSettings, loaded: TrackModel, console: Conso
         InputError: for a track that the model does not have, a genome or intervals that cannot be read, or a
             place that cannot be written to.
     """
-    for name in ("engine", "format"):
-        if getattr(settings, name) not in ("process", "bigwig"):
+    for name in ("engine", "format", "decimals", "memory_mb", "overwrite"):
+        if getattr(settings, name) != getattr(PredictSettings, name):
             raise InputError(f"{name} is of models with an output for each base; leave it out")
     if settings.is_zarr:
         raise InputError(f"{settings.output}: Zarr is of models with an output for each base; name a folder")
@@ -120,7 +120,7 @@ def predict_intervals(
         "end": [one.end for one in intervals],
         "name": [one.name for one in intervals],
     }
-    prefix = "probability" if saved.kind == "peaks" else "predicted"
+    prefix = "predicted" if saved.kind == "signal" else "probability"
     tracks = {f"{prefix}_{saved.names[track]}": predictions[:, i] for i, track in enumerate(columns)}
     return pl.DataFrame(places | tracks)
 

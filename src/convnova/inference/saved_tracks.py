@@ -19,8 +19,8 @@ TRACKS = "tracks"
 class SavedTracks:
     """What the outputs of a model of many tracks mean, and how predictions are made."""
 
-    kind: Literal["peaks", "signal"]
-    """Whether an output is the probability that a bin is positive, or a signal."""
+    kind: Literal["peaks", "signal", "classes"]
+    """Whether an output is the probability that a bin is positive, or of a class, or a signal."""
     names: list[str]
     groups: list[str]
     """Of each track; empty where none is known."""
@@ -44,6 +44,8 @@ class SavedTracks:
         """Return what a number is, in words."""
         if self.kind == "peaks":
             return "probability of a peak"
+        if self.kind == "classes":
+            return "probability"
         return "log(1 + signal)" if self.log1p else "signal"
 
     def columns(self, wanted: Sequence[str]) -> list[int]:

@@ -4,8 +4,8 @@ OUTPUT                 the VCF with scores in INFO, or a table with a row an all
 OUTPUT.unscored.tsv    the alleles that have no score, and why
 OUTPUT.partial         scores of a run that was stopped; the same command goes on from it
 
-The file is read three times: to check it against the genome before any work, to score it, and to write it
-with the scores. None of it is held in memory but the scores themselves.
+The file is read again for each step: its names, its check against the genome before any work, the scores,
+what is written. Held in memory are places, alleles and scores, and none of the other columns.
 
 n alleles, K scores.
 """
@@ -15,12 +15,13 @@ import json
 import math
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from itertools import groupby, islice
+from itertools import chain, count, groupby, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -47,11 +48,14 @@ from convnova.inference.tables import write_table
 from convnova.inference.variant_scores import Column, VariantScorer, variant_scorer
 from convnova.inference.variant_settings import VariantSettings
 from convnova.sequence import decode, encode
-from convnova.writing import make_place
+from convnova.writing import check_new, make_place
 
 WEIGHTS_NAME = "model.safetensors"
+_PLACES, _UNSCORED = ("chromosome", "position", "id", "reference", "alternate"), "unscored"
 CHUNK = 4096
 """Alleles that are scored between two moves of the bar."""
+LONGEST_ALLELE_BP = 10_000
+"""A reference pass holds some 15 kB a base."""
 MISMATCH, MOST_MISMATCHES, FEWEST_CHECKED = "REF is not that of the genome", 0.5, 20
 """A file of which more than half of the alleles do so, of twenty and more, is of another genome."""
 
@@ -83,6 +87,7 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
     if settings.output.name.endswith(".gz"):
         vcf_library()  # before hours of work
     make_place(settings.output, settings.input, settings.genome)
+    check_new(settings.output, settings.overwrite)
     names = _names(settings, genome, console)
     total, reasons = _check(settings, genome, names)
     loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -111,8 +116,8 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
         write_table(frame, settings.output)
     partial.remove()
     say(console, f"{settings.input.name}: {counted(total, 'allele')} scored -> {settings.output}")
-    for reason, count in reasons.most_common():
-        say(console, f"  {counted(count, 'allele')} not scored: {reason}")
+    for reason, alleles in reasons.most_common():
+        say(console, f"  {counted(alleles, 'allele')} not scored: {reason}")
     return frame
 
 
@@ -149,7 +154,7 @@ def _alleles(settings: VariantSettings, genome: Genome, names: dict[str, str | N
             reason = what_is_no_sequence(alternate) or _what_is_wrong(record, own, genome)
             variant = None if reason else record.variant(alternate, own)
             if variant is not None:
-                reason = _what_is_unknown(variant.trimmed())
+                reason = _what_is_not_read(variant.trimmed())
             yield Allele(record, number, None if reason else variant, reason)
 
 
@@ -164,8 +169,10 @@ def _what_is_wrong(record: Record, chromosome: str, genome: Genome) -> str:
     return "" if (found == encode(reference)).all() else MISMATCH
 
 
-def _what_is_unknown(variant: Variant) -> str:
+def _what_is_not_read(variant: Variant) -> str:
     """Return why the bases of a variant, the least of them, cannot be scored; nothing where they can."""
+    if max(len(variant.reference), len(variant.alternate)) > LONGEST_ALLELE_BP:
+        return f"longer than {LONGEST_ALLELE_BP:,} bp"
     if not variant.reference and not variant.alternate:
         return "the same as REF"
     if set(variant.reference) - set("ACGT"):
@@ -274,14 +281,23 @@ def _write_vcf(
             values = [next(rows) if one.variant is not None else nothing for one in alleles]
             yield [[row[column] for row in values] for column in range(len(columns))]
 
-    fields = [Field(field_name(column.name), f"{column.meaning}; by convnova") for column in columns]
+    names_of = field_names([column.name for column in columns])
+    fields = [
+        Field(name, f"{column.meaning}; by convnova") for name, column in zip(names_of, columns, strict=True)
+    ]
     sizes = {name: genome.chromosome_sizes[own] for name, own in names.items() if own is not None}
     write_scored(settings.output, settings.input, fields, of_lines(), sizes)
 
 
-def field_name(column: str) -> str:
-    """Return what a score is called in INFO: letters, digits, ``_`` and ``.``."""
-    return "convnova_" + re.sub("[^0-9A-Za-z.]+", "_", column)
+def field_names(columns: Sequence[str]) -> list[str]:
+    """Return what scores are called in INFO: letters, digits, ``_`` and ``.``, each another."""
+    made: list[str] = []
+    for column in columns:
+        of_strand = re.sub("-$", "_minus", re.sub(r"\+$", "_plus", column))
+        name = re.sub("[^0-9A-Za-z.]+", "_", of_strand)
+        tries = chain([name], (f"{name}_{number}" for number in count(2)))
+        made.append(next(one for one in tries if one not in made))
+    return [f"convnova_{name}" for name in made]
 
 
 def _table(
@@ -292,16 +308,23 @@ def _table(
     scores: NDArray[np.float32],
 ) -> pl.DataFrame:
     """Return a row an allele: place (from 1, as in the file), alleles, scores, and why there are none."""
-    alleles = list(_alleles(settings, genome, names))
-    places = {
-        "chromosome": [one.record.chromosome for one in alleles],
-        "position": [one.record.start + 1 for one in alleles],
-        "id": [one.record.columns[2] for one in alleles],
-        "reference": [one.record.columns[3] for one in alleles],
-        "alternate": [(one.record.alternates or ["."])[one.number] for one in alleles],
-    }
-    is_scored = np.array([one.variant is not None for one in alleles])
-    values = np.full((len(alleles), len(columns)), np.nan, dtype=np.float32)
+    places: dict[str, list[Any]] = {name: [] for name in _PLACES}
+    reasons: list[str | None] = []
+    for one in _alleles(settings, genome, names):
+        record = one.record
+        alternate = (record.alternates or ["."])[one.number]
+        row = (sys.intern(record.chromosome), record.start + 1, *record.columns[2:4], alternate)
+        for name, value in zip(_PLACES, row, strict=True):
+            places[name].append(value)
+        reasons.append(one.reason or None)
+    is_scored = np.array([reason is None for reason in reasons])
+    values = np.full((len(reasons), len(columns)), np.nan, dtype=np.float32)
     values[is_scored] = scores
-    found = {column.name: pl.Series(values[:, i], nan_to_null=True) for i, column in enumerate(columns)}
-    return pl.DataFrame(places | found | {"unscored": [one.reason or None for one in alleles]})
+    taken = {*_PLACES, _UNSCORED}
+    found = {
+        f"{column.name}_score" if column.name in taken else column.name: pl.Series(
+            values[:, i], nan_to_null=True
+        )
+        for i, column in enumerate(columns)
+    }
+    return pl.DataFrame(places | found | {_UNSCORED: pl.Series(reasons, dtype=pl.String)})

@@ -23,7 +23,7 @@ from convnova.errors import InputError
 from convnova.evaluation.mode import evaluating
 from convnova.genome import Genome
 from convnova.genome.variant import Variant
-from convnova.inference.any_model import AnyModel
+from convnova.inference.any_model import AnyModel, check_whole
 from convnova.inference.edits import Edits, ReferencePass
 from convnova.inference.effects import (
     Effect,
@@ -48,8 +48,8 @@ LONGEST_BP = 2**13
 OF_MASKED_LM = ("masked-llr", "unmasked-llr", "pseudo-likelihood", "embedding-distance")
 OF_A_HEAD = ("output-change", "embedding-distance")
 _MEANINGS = {
-    "masked-llr": "log P(ALT) - log P(REF) of the bases that differ, hidden, in nats; of substitutions",
-    "unmasked-llr": "log P(ALT) - log P(REF) of the bases that differ, in view, in nats; of substitutions",
+    "masked-llr": "log P(ALT) - log P(REF) of what differs, hidden from first to last, in nats; same length",
+    "unmasked-llr": "log P(ALT) - log P(REF) of what differs, in view of REF, in nats; same length",
     "pseudo-likelihood": "change of the sum of log P(base) over all bases in reach, each in view, nats",
     "embedding-distance": "Euclidean distance between the mean hidden states of the bases in reach",
 }
@@ -86,6 +86,7 @@ def variant_scorer(
     """
     known: tuple[str, ...] = OF_MASKED_LM if loaded.kind == "masked-lm" else OF_A_HEAD
     if not is_incremental(loaded.model):
+        check_whole(loaded)
         known = OF_A_HEAD[:1]
     for name in scores:
         if name not in known:
@@ -95,13 +96,8 @@ def variant_scorer(
     of_windows = loaded.kind == "sequences" and "output-change" in chosen
     if of_windows and window is None:
         raise InputError("give window_bp, the length of the sequences that the model was trained on")
-    effects = _effects(loaded, [name for name in chosen if not (of_windows and name == "output-change")])
-    if strands:
-        opposite = list(loaded.opposite) if loaded.kind == "bases" else None
-        effects = {
-            name: both_strands(effect, opposite if name == "output-change" else None)
-            for name, effect in effects.items()
-        }
+    of_stretches = [name for name in chosen if not (of_windows and name == "output-change")]
+    effects = {name: _effect(loaded, name, strands) for name in of_stretches}
     columns = [column for name in chosen for column in _columns(loaded, name)]
 
     def score(genome: Genome, variants: Sequence[Variant]) -> NDArray[np.float32]:
@@ -115,16 +111,19 @@ def variant_scorer(
     return VariantScorer(columns, score)
 
 
-def _effects(loaded: AnyModel, names: Sequence[str]) -> dict[str, Effect]:
+def _effect(loaded: AnyModel, name: str, strands: bool) -> Effect:
     model = loaded.model
-    made: dict[str, Callable[[], Effect]] = {
-        "masked-llr": lambda: masked_log_odds(model),
-        "unmasked-llr": lambda: unmasked_log_odds(model),
-        "pseudo-likelihood": lambda: pseudo_likelihood_change(model),
-        "embedding-distance": lambda: embedding_distance,
-        "output-change": lambda: largest_base_change(model),
+    if name == "embedding-distance":
+        return embedding_distance(strands)
+    if name == "output-change":
+        return largest_base_change(model, strands, loaded.opposite)
+    kinds = {
+        "masked-llr": masked_log_odds,
+        "unmasked-llr": unmasked_log_odds,
+        "pseudo-likelihood": pseudo_likelihood_change,
     }
-    return {name: made[name]() for name in names}
+    effect = kinds[name](model)
+    return both_strands(effect) if strands else effect
 
 
 def _columns(loaded: AnyModel, name: str) -> list[Column]:

@@ -33,11 +33,13 @@ class VariantSettings:
     unknown_chromosomes: Unknown = "refuse"
     """What to do with chromosomes that the genome does not have, also under another name: refuse them, or
     leave-out their variants."""
+    overwrite: bool = False
+    """Whether an output that exists is replaced."""
     cache: Path | None = None
     """Folder for the memory-mapped genome; default beside the FASTA."""
 
     def __post_init__(self) -> None:
-        if not self.output.name.lower().endswith((*VCF, *TABLES)):
+        if not self.output.name.endswith((*VCF, *TABLES)):
             raise InputError(f"{self.output}: the name must end with one of {', '.join((*VCF, *TABLES))}")
         if self.window_bp is not None and self.window_bp < 1:
             raise InputError(f"window_bp must be at least 1, got {self.window_bp}")
@@ -45,4 +47,4 @@ class VariantSettings:
     @property
     def is_vcf(self) -> bool:
         """Whether a VCF file is written, and no table."""
-        return self.output.name.lower().endswith(VCF)
+        return self.output.name.endswith(VCF)

@@ -123,7 +123,8 @@ def starting_point(model: str, network: TaskNetworkSettings, task: Task) -> Star
         longest = max(int(part.ids.lengths.max()) for part in parts)
         if model.startswith(PRESET) and isinstance(config, SupervisedConfig):
             config.input_bp = max(longest, config.shortest_bp)
-        if model.startswith(PRESET) and isinstance(config, HyenaDNAConfig):
+        is_open = model.startswith(PRESET) and "max_positions" not in network.system
+        if is_open and isinstance(config, HyenaDNAConfig):
             # Filters decay over the longest sequence: made for 64 kb, they would hardly vary over 100 bp.
             config.max_positions = longest
         check_length(config, longest)
