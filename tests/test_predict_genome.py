@@ -3,6 +3,10 @@
 import gzip
 import io
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -240,6 +244,23 @@ def test_a_stop_leaves_nothing_half_written(folder, tmp_path, monkeypatch):
             run(folder, tmp_path / name)
     assert not (tmp_path / "o.zarr").exists()
     assert not list((tmp_path / "folder").iterdir())
+
+
+def test_sigterm_leaves_nothing_half_written(folder, tmp_path):
+    pytest.importorskip("pybigtools")
+    ids = np.random.default_rng(1).integers(0, 4, 3_000_000).astype(np.uint8)
+    (tmp_path / "long.fa").write_text(f">a\n{decode(ids)}\n")
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "convnova", "predict", "--model", str(folder / "lm"), "--memory_mb", "1"]
+    command += ["--genome", str(tmp_path / "long.fa"), "--output", str(output)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while not (output.exists() and list(output.iterdir())):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (143, "convnova: stopped by SIGTERM\n")
+    assert not list(output.iterdir())
 
 
 @pytest.mark.parametrize(
