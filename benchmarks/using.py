@@ -3,7 +3,8 @@
 A random genome by seed and networks with random weights: speed does not depend on them.
 
 - chromosome: a chromosome in tiles, against windows of 1,024 bp that overlap by half, of which the middle
-  halves are kept, and against one pass over all of it for its numbers and memory
+  halves are kept, with the same layers and with those of `textbook.py`; and against one pass over all of it
+  for its numbers and memory
 - mutagenesis: every substitution in 2 kb, against a pass over each whole mutant
 - variants: SNVs of a dense file, against two windows of 1,024 bp a variant; and of a sparse one
 - embeddings: sequences of 50 to 5,000 bp, against batches in the order of the file
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 from measure import arguments, interleaved, paired_ratio, report, save
 from rich.console import Console
+from textbook import TextbookForMaskedLM
 
 from convnova.benchmark.peak_memory import added_bytes
 from convnova.data.label_scheme import LabelScheme
@@ -117,32 +119,38 @@ def chromosome(options: Any) -> list[list[Any]]:
             return np.concatenate([predict_group(loaded, genome, [one], False)[0] for one in tiles])
 
         @torch.inference_mode()
-        def overlapping() -> np.ndarray:
+        def overlapping(model: Any) -> np.ndarray:
             found = np.zeros((bp, 4), np.float32)
             half, quarter = WINDOW_BP // 2, WINDOW_BP // 4
             starts = np.append(np.arange(0, bp - WINDOW_BP, half), bp - WINDOW_BP)
             for first in range(0, len(starts), 32):
                 some = starts[first : first + 32]
                 windows = np.stack([ids[start : start + WINDOW_BP] for start in some])
-                values = probabilities(loaded.model, windows)
+                values = probabilities(model, windows)
                 for start, one in zip(some, values, strict=True):
                     begin = 0 if start == 0 else quarter
                     found[start + begin : start + WINDOW_BP] = one[begin:]
             return found
 
         differs = float(np.abs(tiled() - probabilities(loaded.model, ids[None])[0]).max())
-        ours, theirs, ratio = compared(tiled, overlapping, options.rounds)
-    rows = [["tiles against overlapping windows", f"{bp:,} bp", ours, theirs, ratio, differs]]
+        textbook = TextbookForMaskedLM(loaded.model.config).eval()
+        textbook.load_state_dict(loaded.model.state_dict())
+        rows = []
+        for name, model in (("", loaded.model), (", layers as in textbooks", textbook)):
+            seconds = compared(tiled, lambda m=model: overlapping(m), options.rounds)
+            rows.append([f"tiles against overlapping windows{name}", f"{bp:,} bp", *seconds, differs])
     for length in (bp // 4, bp):
         held = [held_bytes(options, how, length, tile) / 2**20 for how in ("tiled", "one pass")]
-        rows.append(["memory in tiles, and in one pass, MB", f"{length:,} bp", *held, held[1] / held[0], ""])
+        shown_mb = f"{length:,} bp: {held[0]:.0f} MB against {held[1]:.0f}"
+        rows.append(["memory of tiles against one pass", shown_mb, "", "", held[1] / held[0], ""])
     return rows
 
 
 @torch.inference_mode()
 def probabilities(model: Any, ids: np.ndarray) -> np.ndarray:
-    logits = model(input_ids=torch.from_numpy(ids).long()).logits[..., :4]
-    return logits.softmax(-1).numpy()
+    made = model(input_ids=torch.from_numpy(ids).long())
+    logits = made[0] if isinstance(made, tuple) else made.logits
+    return logits[..., :4].softmax(-1).numpy()
 
 
 def held_bytes(options: Any, how: str, bp: int, tile: int) -> float:
