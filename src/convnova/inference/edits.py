@@ -121,15 +121,20 @@ class ReferencePass:
         self._levels = []
         features, gates = model.branches(bases)
         for block in self._blocks:
+            read, other, gate = block.feature_input(features, mask), None, None
+            hidden = block.feature_activation(block.feature_conv(read))
+            if block.gate_conv is not None:
+                other = block.gate_input(features, gates, mask)
+                gate = block.gate_activation(block.gate_conv(other))
             self._levels.append(
                 _Level(
                     _rows(features),
                     None if gates is None else _rows(gates),
-                    _rows(block.feature_input(features, mask)),
-                    None if block.gate_conv is None else _rows(block.gate_input(features, gates, mask)),
+                    _rows(read),
+                    None if other is None else _rows(other),
                 )
             )
-            features, gates = block(features, gates, mask)
+            features, gates = block.add(features, gates, hidden, gate)
         self.hidden = model.output(features)
         self._opposite: ReferencePass | None = None
         self._last: tuple[Edits, Changed] | None = None
