@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
 
 
 class InputError(ValueError):
@@ -23,3 +25,23 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     """
     known = list(known)
     return [one for one in known if name and one.startswith(name)] or get_close_matches(name, known)
+
+
+def optional(module: str, what: str, extra: str) -> Any:
+    """Return a module of a library that only some uses need.
+
+    Args:
+        module: its name.
+        what: it is needed for, as the error says it.
+        extra: of this package that brings it.
+
+    Raises:
+        InputError: when it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        package = module.partition(".")[0]
+        raise InputError(
+            f"{package} is needed for {what}; install it with: pip install 'convnova[{extra}]'"
+        ) from None

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from convnova.errors import InputError
+from convnova.errors import optional
 from convnova.writing import check_new, whole_file, whole_zarr
 
 ROWS = 4096
@@ -66,7 +66,8 @@ def embedding_file(path: Path, channels: int, half: bool, overwrite: bool = Fals
 
 class _Parquet(EmbeddingFile):
     def __init__(self, path: Path, channels: int, dtype: np.dtype[Any]):
-        self._arrow, self._library = _library("pyarrow"), _library("pyarrow.parquet")
+        self._arrow = optional("pyarrow", "such a file", "embeddings")
+        self._library = optional("pyarrow.parquet", "such a file", "embeddings")
         self._path, self._channels, self._dtype = path, channels, dtype
         self._writer: Any = None
 
@@ -113,7 +114,7 @@ class _Npy(EmbeddingFile):
 
 class _Zarr(EmbeddingFile):
     def __init__(self, path: Path, channels: int, dtype: np.dtype[Any]):
-        self._group = _library("zarr").open_group(path, mode="w")
+        self._group = optional("zarr", "such a file", "embeddings").open_group(path, mode="w")
         chunks = (ROWS, channels)
         self._values = self._group.create_array(
             "embedding", shape=(0, channels), chunks=chunks, dtype=dtype, fill_value=0
@@ -130,15 +131,3 @@ class _Zarr(EmbeddingFile):
                 kind = str if column.dtype == pl.String else found.dtype
                 self._columns[name] = self._group.create_array(name, shape=(0,), chunks=(ROWS,), dtype=kind)
             self._columns[name].append(found)
-
-
-def _library(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError:
-        package = name.partition(".")[0]
-        raise InputError(
-            f"{package} is needed for such a file; install it with: pip install 'convnova[embeddings]'"
-        ) from None

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convnova.analysis.attribution_figures import logo
-from convnova.errors import InputError
+from convnova.errors import optional
 from convnova.inference.mutagenesis import importance
 from convnova.sequence import Ids
 from convnova.training.figures import BASES, COLOURS, new_figure, png, styled
@@ -89,10 +89,4 @@ def html_library() -> Any:
     Raises:
         InputError: when it is missing.
     """
-    try:
-        from plotly import graph_objects
-    except ImportError:
-        raise InputError(
-            "plotly is needed for html; install it with: pip install 'convnova[interactive]'"
-        ) from None
-    return graph_objects
+    return optional("plotly.graph_objects", "html", "interactive")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from convnova.data.base_windows import UNKNOWN, LabelledBases
 from convnova.data.splits import SPLITS, Split
-from convnova.errors import InputError
+from convnova.errors import InputError, optional
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import SPLIT_WORDS, bed_columns
 from convnova.genome.files import at_place, parse_int, read_lines
@@ -84,10 +84,7 @@ def _region(columns: list[str], places: dict[str, int], genome: Genome) -> tuple
 
 
 def _read_labels(hdf5: Path, n: int, bed: Path) -> list[NDArray[Any]]:
-    try:
-        import h5py
-    except ImportError:
-        raise InputError("h5py is needed for HDF5; install it with: pip install 'convnova[tracks]'") from None
+    h5py = optional("h5py", "HDF5", "tracks")
     if not hdf5.exists():
         raise InputError(f"{hdf5}: no such file; give the HDF5 file with the labels of the regions")
     try:

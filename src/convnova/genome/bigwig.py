@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convnova.errors import InputError
+from convnova.errors import InputError, optional
 from convnova.writing import whole_file
 
 Run = tuple[str, int, int, float]
@@ -50,13 +50,7 @@ def bigwig_library() -> ModuleType:
     Raises:
         InputError: when it is missing.
     """
-    try:
-        import pybigtools
-    except ImportError:
-        raise InputError(
-            "pybigtools is needed for bigWig; install it with: pip install 'convnova[tracks]'"
-        ) from None
-    return pybigtools
+    return optional("pybigtools", "bigWig", "tracks")
 
 
 class BigWigFile:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from convnova.errors import InputError
+from convnova.errors import InputError, optional
 from convnova.genome.files import at_place, parse_int, read_lines
 from convnova.genome.variant import Variant
 from convnova.writing import whole_file
@@ -211,11 +211,6 @@ def vcf_library() -> ModuleType:
     Raises:
         InputError: when it is missing.
     """
-    try:
-        import pysam
-    except ImportError:
-        raise InputError(
-            "pysam is needed for compressed VCF; install it with: pip install 'convnova[variants]'"
-        ) from None
+    pysam = optional("pysam", "compressed VCF", "variants")
     pysam.set_verbosity(0)  # errors are told here
     return pysam

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from convnova.errors import InputError
+from convnova.errors import optional
 from convnova.genome.bigwig import BigWigFile, bigwig_files
 from convnova.writing import check_new, whole_file, whole_zarr
 
@@ -102,12 +102,7 @@ class _Zarr(BaseTracks):
 def _zarr(
     path: Path, names: Sequence[str], sizes: Mapping[str, int], decimals: int, overwrite: bool
 ) -> Iterator[_Zarr]:
-    try:
-        import zarr
-    except ImportError:
-        raise InputError(
-            "zarr is needed for such a file; install it with: pip install 'convnova[embeddings]'"
-        ) from None
+    zarr = optional("zarr", "such a file", "embeddings")
     with whole_zarr(path, overwrite) as staging:
         group = zarr.open_group(staging, mode="w", attributes={"labels": list(names)})
         for name, size in sizes.items():

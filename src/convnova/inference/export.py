@@ -13,7 +13,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,14 +27,14 @@ from convnova.data.labelled import Sequences, pad
 from convnova.data.packed import PackedSequences
 from convnova.data.reading import read_sequences
 from convnova.data.table import SequenceTable
-from convnova.errors import InputError
+from convnova.errors import InputError, optional
 from convnova.evaluation.scores import METRIC_NAMES, score
 from convnova.inference.any_model import AnyModel, load_any
 from convnova.inference.classify import as_trained
 from convnova.inference.export_settings import ExportSettings
 from convnova.inference.mutagenesis import is_incremental
 from convnova.inference.predict import batches_by_length, predict
-from convnova.inference.saved_task import load_task_model
+from convnova.inference.saved_task import TaskModel, load_task_model
 from convnova.sequence import reverse_complement
 from convnova.writing import check_new, make_place, whole_file
 
@@ -44,6 +43,8 @@ TRACED, CHECKED = (2, 48), ((1, 33), (3, 257), (2, 1000))
 TOLERANCE = 1e-4
 CALIBRATED = 256
 """Sequences that ranges are measured on, at most."""
+_NEEDED = ("ONNX", "onnx")
+"""What libraries are needed for, and the extra that brings them."""
 INPUTS = ["input_ids", "attention_mask"]
 
 
@@ -92,7 +93,7 @@ def export(settings: ExportSettings, console: Console | None = None) -> float:
         bits = " with 8 bits" if settings.int8 else ""
         say(console, f"logits{bits} differ by {difference:.1e} at most, at sizes up to {CHECKED[-1]}")
         if test is not None:
-            _score(settings, test, staging, console)
+            _score(test, staging, console)
     say(console, f"-> {settings.output} ({settings.output.stat().st_size / 2**20:.1f} MB)")
     return difference
 
@@ -126,7 +127,7 @@ def _example(batch: int, length: int) -> tuple[Tensor, Tensor]:
 def _export_onnx(loaded: AnyModel, function: Logits, path: Path) -> float:
     """Write the file in single precision, and return by how much its logits differ."""
     for name in ("onnx", "onnxscript", "onnxruntime"):
-        library(name)
+        optional(name, *_NEEDED)
     about = {
         "kind": loaded.kind,
         "outputs": list(loaded.names),
@@ -181,7 +182,7 @@ def _difference(function: Logits, other: Any) -> float:
 
 def onnx_session(path: Path) -> Any:
     """Return the session of a file, with as many threads as PyTorch has."""
-    runtime = library("onnxruntime")
+    runtime = optional("onnxruntime", *_NEEDED)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -216,8 +217,8 @@ def _activated(logits: NDArray[np.float32], problem: str | None) -> NDArray[np.f
 
 def _quantize(path: Path, sequences: PackedSequences) -> None:
     """Replace a file by one whose convolutions have 8 bits, ranges measured on sequences."""
-    quantization = library("onnxruntime.quantization")
-    prepare = library("onnxruntime.quantization.shape_inference").quant_pre_process
+    quantization = optional("onnxruntime.quantization", *_NEEDED)
+    prepare = optional("onnxruntime.quantization.shape_inference", *_NEEDED).quant_pre_process
     chosen = np.random.default_rng(0).permutation(len(sequences))[:CALIBRATED]
     sequences = sequences.take(np.sort(chosen))
     batches = (pad([sequences[int(i)] for i in rows]) for rows in batches_by_length(sequences.lengths, 2**14))
@@ -243,22 +244,23 @@ def _quantize(path: Path, sequences: PackedSequences) -> None:
 
 
 class _Labelled(NamedTuple):
-    """What a model is scored on."""
+    """A model with its task, and what it is scored on."""
 
+    loaded: TaskModel
     table: SequenceTable
     labels: NDArray[Any]
 
 
 def _labelled(settings: ExportSettings) -> _Labelled:
-    _, task = load_task_model(settings.model)
+    loaded = load_task_model(settings.model)
     assert settings.test is not None
-    table = read_sequences(settings.test, as_trained(settings.read, task))
-    return _Labelled(table, task.scheme.encode(table))
+    table = read_sequences(settings.test, as_trained(settings.read, loaded.task))
+    return _Labelled(loaded, table, loaded.task.scheme.encode(table))
 
 
-def _score(settings: ExportSettings, test: _Labelled, path: Path, console: Console) -> None:
+def _score(test: _Labelled, path: Path, console: Console) -> None:
     """Print the score of the model and of what was written."""
-    model, task = load_task_model(settings.model)
+    model, task = test.loaded
     problem, ids = task.scheme.problem_type, test.table.ids
     before = predict(model, ids, task.average_strands)
     after = onnx_predictions(onnx_session(path), ids, problem, task.average_strands)
@@ -268,16 +270,3 @@ def _score(settings: ExportSettings, test: _Labelled, path: Path, console: Conso
         f"{METRIC_NAMES[task.metric]} on {test.table.source}: {scores[0]:.4f} before, {scores[1]:.4f} after "
         f"({scores[1] - scores[0]:+.4f})",
     )
-
-
-def library(name: str) -> Any:
-    """Return a module that export needs.
-
-    Raises:
-        InputError: when it is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError:
-        package = name.partition(".")[0]
-        raise InputError(f"{package} is needed; install it with: pip install 'convnova[onnx]'") from None

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from convnova.data.splits import Split
 from convnova.data.tracks.folder import Rows
-from convnova.errors import InputError
+from convnova.errors import InputError, optional
 from convnova.genome.files import reading
 from convnova.sequence import Ids, N, reverse_complement
 
@@ -154,12 +154,7 @@ def _has_other_strands(mat: MatFile, first: int, block: Rows) -> bool:
 
 
 def _open_hdf5(path: Path) -> dict[str, Any]:
-    try:
-        import h5py
-    except ImportError:
-        raise InputError(
-            "h5py is needed for train.mat; install it with: pip install 'convnova[tracks]'"
-        ) from None
+    h5py = optional("h5py", "train.mat", "tracks")
     file = h5py.File(path, "r")
     return {name: one for name, one in file.items() if isinstance(one, h5py.Dataset)}
 

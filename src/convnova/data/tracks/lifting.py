@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from convnova.errors import InputError
+from convnova.errors import InputError, optional
 from convnova.genome import Genome
 from convnova.genome.files import parse_int, read_lines, reading
 
@@ -18,18 +18,13 @@ class Lifter:
     """A chain file that was checked against the genome that it leads to."""
 
     def __init__(self, path: Path, genome: Genome):
-        try:
-            from liftover import ChainFile
-        except ImportError:
-            raise InputError(
-                "liftover is needed for chain files; install it with: pip install 'convnova[tracks]'"
-            ) from None
+        library = optional("liftover", "chain files", "tracks")
         if not path.exists():
             raise InputError(f"{path}: no such chain file; for hg19 to hg38 it is at {_CHAINS}")
         self.path = path
         self.sizes, self.own_names = _check_chain(path, genome)
         with reading(path, "a chain file"):
-            self.chain: Any = ChainFile(str(path), one_based=False)
+            self.chain: Any = library.ChainFile(str(path), one_based=False)
 
     def lift(self, chromosome: str, start: int, end: int) -> tuple[str, int, int] | str:
         """Return where an interval, 0-based and half-open, lies now, or the reason why it lies nowhere.
