@@ -15,8 +15,9 @@ from convnova.data.catalogue import Task, locate
 from convnova.data.catalogue.checksums import split_sha256
 from convnova.data.splits import SPLITS
 from convnova.errors import InputError
+from convnova.genome.files import file_checksum
 from convnova.training.finetune_settings import FinetuneSettings
-from convnova.training.record import file_checksum, flat, plain
+from convnova.training.record import flat, plain
 from convnova.training.start import PRESET, SCRATCH
 from convnova.training.task_settings import TaskNetworkSettings
 from convnova.training.weights import WEIGHTS_NAME

@@ -1,6 +1,7 @@
 """What readers share: numbered lines of text, plain or gzip, and a file's faults in plain words."""
 
 import gzip
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,14 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         # Which class a damaged gzip raises depends on the library that reads it (zlib, isal or zlib-ng).
         what = str(error).partition("\n")[0]
         raise InputError(f"{path}: cannot be read ({what}); copy or download it again") from error
+
+
+def file_checksum(path: Path | None, kind: str = "a file") -> str | None:
+    """Return ``sha256:`` and the digest of a file, which an error calls `kind`; None for no file."""
+    if path is None:
+        return None
+    with reading(path, kind), path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 @contextmanager

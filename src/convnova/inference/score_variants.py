@@ -10,7 +10,6 @@ what is written. Held in memory are places, alleles and scores, and none of the 
 n alleles, K scores.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -20,7 +19,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain, count, groupby, islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,11 +26,13 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
 
 from convnova.console import log_console, progress_bar, say
 from convnova.data.table import counted, some
 from convnova.errors import InputError
 from convnova.genome import Genome
+from convnova.genome.files import file_checksum
 from convnova.genome.names import LEAVE_OUT, renamings
 from convnova.genome.variant import Variant
 from convnova.genome.vcf import (
@@ -50,7 +50,6 @@ from convnova.inference.variant_settings import VariantSettings
 from convnova.sequence import decode, encode
 from convnova.writing import check_new, make_place
 
-WEIGHTS_NAME = "model.safetensors"
 _PLACES, _UNSCORED = ("chromosome", "position", "id", "reference", "alternate"), "unscored"
 CHUNK = 4096
 """Alleles that are scored between two moves of the bar."""
@@ -231,7 +230,7 @@ class _Partial:
     def __init__(self, settings: VariantSettings, genome: Genome, scorer: VariantScorer, strands: bool):
         self._path = settings.output.with_name(f"{settings.output.name}.partial")
         self._columns = len(scorer.columns)
-        files = [_digest(settings.input), _digest(settings.model / WEIGHTS_NAME), genome.checksum]
+        files = [file_checksum(settings.input), file_checksum(settings.model / WEIGHTS_NAME), genome.checksum]
         chosen = [strands, settings.window_bp, settings.unknown_chromosomes]
         columns = [column.name for column in scorer.columns]
         self._begin = json.dumps([files, chosen, columns]).encode() + b"\n"
@@ -257,11 +256,6 @@ class _Partial:
     def remove(self) -> None:
         """Remove them, once they are elsewhere."""
         self._path.unlink()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_vcf(

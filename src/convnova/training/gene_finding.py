@@ -16,6 +16,7 @@ from convnova.data.base_windows import BaseWindows, label_weights
 from convnova.data.gene_task import GeneTask, load_gene_task
 from convnova.data.table import counted, some
 from convnova.errors import InputError
+from convnova.genome.files import file_checksum
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
@@ -35,7 +36,7 @@ from convnova.training.gene_trainer import GeneTrainer
 from convnova.training.label_weights import base_logits, begin_at
 from convnova.training.memory import check_memory
 from convnova.training.metrics import METRICS_NAME
-from convnova.training.record import file_checksum, keep_record, model_facts, run_record
+from convnova.training.record import keep_record, model_facts, run_record
 from convnova.training.run_folder import is_finished, is_main_process, open_run
 from convnova.training.start import check_model, start
 from convnova.training.weights import WeightsReport, load_pretrained

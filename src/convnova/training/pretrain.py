@@ -13,6 +13,7 @@ from convnova.data.windows import PretrainingWindows, WindowTable, tile
 from convnova.errors import InputError
 from convnova.evaluation.masked_lm import Summary, compare_with_counting, evaluation_masking
 from convnova.genome import Genome, Interval
+from convnova.genome.files import file_checksum
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.model.presets import preset
 from convnova.training.arguments import (
@@ -27,7 +28,6 @@ from convnova.training.figures import FIGURE_NAME, write_learning_curve
 from convnova.training.metrics import METRICS_NAME
 from convnova.training.record import (
     SCORES_NAME,
-    file_checksum,
     keep_record,
     read_scores,
     run_record,

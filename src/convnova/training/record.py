@@ -1,7 +1,6 @@
 """The run record: everything that made a run, as JSON beside its checkpoints."""
 
 import dataclasses
-import hashlib
 import json
 import os
 import platform
@@ -15,7 +14,6 @@ import torch
 
 from convnova.errors import InputError
 from convnova.evaluation.masked_lm import Summary
-from convnova.genome.files import reading
 from convnova.writing import write_json
 
 RECORD_NAME = "run.json"
@@ -130,14 +128,6 @@ def _default(field: dataclasses.Field) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return None if field.default is dataclasses.MISSING else field.default
-
-
-def file_checksum(path: Path | None, kind: str = "a file") -> str | None:
-    """Return ``sha256:`` and the digest of a file, which an error calls `kind`; None for no file."""
-    if path is None:
-        return None
-    with reading(path, kind), path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def source_commit() -> str | None:

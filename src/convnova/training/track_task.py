@@ -16,13 +16,14 @@ from convnova.errors import InputError
 from convnova.evaluation.track_kmers import fit_kmer_regression
 from convnova.evaluation.track_scores import score_tracks
 from convnova.genome import Genome
+from convnova.genome.files import file_checksum
 from convnova.inference.predict import predict
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.training.arguments import quiet_libraries, resolve_precision
 from convnova.training.checkpoints import remove_incomplete, sole_writer
 from convnova.training.finetune import Checkpoints, Finetuned
 from convnova.training.learn import learn, starting_point
-from convnova.training.record import file_checksum, keep_record, model_facts, run_record
+from convnova.training.record import keep_record, model_facts, run_record
 from convnova.training.run_folder import is_finished, is_main_process, open_run
 from convnova.training.start import check_model, field_of
 from convnova.training.task_output import effort, protocol
