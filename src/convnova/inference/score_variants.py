@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain, count, groupby, islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +72,15 @@ class Allele(NamedTuple):
     """Why it has none."""
 
 
+class _Source(NamedTuple):
+    """A file of variants and the genome that they are of."""
+
+    path: Path
+    genome: Genome
+    names: dict[str, str | None]
+    """What the genome calls each chromosome of the file; None for one that it does not have."""
+
+
 def score_variants(settings: VariantSettings, console: Console | None = None) -> pl.DataFrame:
     """Return the scores of the alleles of a VCF file, and write them.
 
@@ -87,21 +97,21 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
         vcf_library()  # before hours of work
     make_place(settings.output, settings.input, settings.genome)
     check_new(settings.output, settings.overwrite)
-    names = _names(settings, genome, console)
-    total, reasons = _check(settings, genome, names)
+    source = _Source(settings.input, genome, _names(settings, genome, console))
+    total, reasons = _check(source)
     loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
     partial = _Partial(settings, genome, scorer, strands)
     if partial.done:
         say(console, f"goes on after {counted(partial.done, 'allele')} of {total:,}")
     with progress_bar(console, "scoring", total) as advance:
         advance(partial.done)
-        for variants in _chunks(settings, genome, names, partial.done):
+        for variants in _chunks(source, partial.done):
             partial.add(scorer.score(genome, variants))
             advance(len(variants))
     scores = partial.scores()
     if settings.is_vcf:
-        _write_vcf(settings, genome, names, scorer.columns, scores)
-    frame = _table(settings, genome, names, scorer.columns, scores)
+        _write_vcf(settings.output, source, scorer.columns, scores)
+    frame = _table(source, scorer.columns, scores)
     if settings.is_vcf:
         unscored = frame.filter(pl.col("unscored").is_not_null())
         listed = settings.output.with_name(f"{settings.output.name}.unscored.tsv")
@@ -140,17 +150,17 @@ def _names(settings: VariantSettings, genome: Genome, console: Console) -> dict[
     return names
 
 
-def _alleles(settings: VariantSettings, genome: Genome, names: dict[str, str | None]) -> Iterator[Allele]:
+def _alleles(source: _Source) -> Iterator[Allele]:
     """Yield all alleles of the file, in its order; a line without one as a single one that is not scored."""
-    for record in read_records(settings.input):
-        own = names[record.chromosome]
+    for record in read_records(source.path):
+        own = source.names[record.chromosome]
         if not record.alternates:
             yield Allele(record, 0, None, "no alternate allele")
         for number, alternate in enumerate(record.alternates):
             if own is None:
                 yield Allele(record, number, None, "chromosome that the genome does not have")
                 continue
-            reason = what_is_no_sequence(alternate) or _what_is_wrong(record, own, genome)
+            reason = what_is_no_sequence(alternate) or _what_is_wrong(record, own, source.genome)
             variant = None if reason else record.variant(alternate, own)
             if variant is not None:
                 reason = _what_is_not_read(variant.trimmed())
@@ -179,9 +189,7 @@ def _what_is_not_read(variant: Variant) -> str:
     return "N in ALT" if set(variant.alternate) - set("ACGT") else ""
 
 
-def _check(
-    settings: VariantSettings, genome: Genome, names: dict[str, str | None]
-) -> tuple[int, Counter[str]]:
+def _check(source: _Source) -> tuple[int, Counter[str]]:
     """Return how many alleles are scored, and how many are not for each reason.
 
     Raises:
@@ -189,7 +197,7 @@ def _check(
     """
     reasons: Counter[str] = Counter()
     scored, mismatch = 0, None
-    for allele in _alleles(settings, genome, names):
+    for allele in _alleles(source):
         if allele.variant is not None:
             scored += 1
             continue
@@ -201,24 +209,23 @@ def _check(
     if mismatch is not None and (
         mismatches == checked or (checked >= FEWEST_CHECKED and mismatches > MOST_MISMATCHES * checked)
     ):
-        own, width = names[mismatch.chromosome], len(mismatch.columns[3])
+        own, width = source.names[mismatch.chromosome], len(mismatch.columns[3])
         assert own is not None
+        genome = source.genome
         there = decode(genome.window(genome.index_of(own), mismatch.start, mismatch.start + width))
         raise InputError(
-            f"{settings.input}, line {mismatch.line}: REF is {mismatch.columns[3]}, and {genome.path.name} "
+            f"{source.path}, line {mismatch.line}: REF is {mismatch.columns[3]}, and {genome.path.name} "
             f"has {there} there, as at {mismatches:,} of {checked:,} alleles; give their genome"
         )
     if not scored:
         shown = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
-        raise InputError(f"{settings.input}: no allele can be scored ({shown}); give others")
+        raise InputError(f"{source.path}: no allele can be scored ({shown}); give others")
     return scored, reasons
 
 
-def _chunks(
-    settings: VariantSettings, genome: Genome, names: dict[str, str | None], done: int
-) -> Iterator[list[Variant]]:
+def _chunks(source: _Source, done: int) -> Iterator[list[Variant]]:
     """Yield the variants that are still to be scored, some of one chromosome at once."""
-    variants = (one.variant for one in _alleles(settings, genome, names) if one.variant is not None)
+    variants = (one.variant for one in _alleles(source) if one.variant is not None)
     for _, of_one in groupby(islice(variants, done, None), key=lambda variant: variant.chromosome):
         while chunk := list(islice(of_one, CHUNK)):
             yield chunk
@@ -258,19 +265,13 @@ class _Partial:
         self._path.unlink()
 
 
-def _write_vcf(
-    settings: VariantSettings,
-    genome: Genome,
-    names: dict[str, str | None],
-    columns: Sequence[Column],
-    scores: NDArray[np.float32],
-) -> None:
+def _write_vcf(output: Path, source: _Source, columns: Sequence[Column], scores: NDArray[np.float32]) -> None:
     """Write the lines of the file with the scores in INFO."""
     rows = iter(scores.tolist())
     nothing = [math.nan] * len(columns)
 
     def of_lines() -> Iterator[list[list[float]]]:
-        for _, of_one in groupby(_alleles(settings, genome, names), key=lambda one: one.record.line):
+        for _, of_one in groupby(_alleles(source), key=lambda one: one.record.line):
             alleles = [one for one in of_one if one.record.alternates]
             values = [next(rows) if one.variant is not None else nothing for one in alleles]
             yield [[row[column] for row in values] for column in range(len(columns))]
@@ -279,8 +280,10 @@ def _write_vcf(
     fields = [
         Field(name, f"{column.meaning}; by convnova") for name, column in zip(names_of, columns, strict=True)
     ]
-    sizes = {name: genome.chromosome_sizes[own] for name, own in names.items() if own is not None}
-    write_scored(settings.output, settings.input, fields, of_lines(), sizes)
+    sizes = {
+        name: source.genome.chromosome_sizes[own] for name, own in source.names.items() if own is not None
+    }
+    write_scored(output, source.path, fields, of_lines(), sizes)
 
 
 def field_names(columns: Sequence[str]) -> list[str]:
@@ -294,17 +297,11 @@ def field_names(columns: Sequence[str]) -> list[str]:
     return [f"convnova_{name}" for name in made]
 
 
-def _table(
-    settings: VariantSettings,
-    genome: Genome,
-    names: dict[str, str | None],
-    columns: Sequence[Column],
-    scores: NDArray[np.float32],
-) -> pl.DataFrame:
+def _table(source: _Source, columns: Sequence[Column], scores: NDArray[np.float32]) -> pl.DataFrame:
     """Return a row an allele: place (from 1, as in the file), alleles, scores, and why there are none."""
     places: dict[str, list[Any]] = {name: [] for name in _PLACES}
     reasons: list[str | None] = []
-    for one in _alleles(settings, genome, names):
+    for one in _alleles(source):
         record = one.record
         alternate = (record.alternates or ["."])[one.number]
         row = (sys.intern(record.chromosome), record.start + 1, *record.columns[2:4], alternate)
