@@ -1,10 +1,13 @@
 """Predictions of whole sequences do not depend on what they are computed with."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 
 from convnova.data.packed import pack
+from convnova.inference.inputs import ahead
 from convnova.inference.predict import pooled_embeddings, predict
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForSequenceClassification
@@ -122,3 +125,21 @@ def test_the_mode_comes_back_after_an_error(model):
 
 def test_no_sequences_have_no_predictions(model):
     assert predict(model, pack([])).shape == (0, model.config.num_labels)
+
+
+def test_items_are_made_ahead_in_their_order_and_errors_come_through():
+    second_is_made = threading.Event()
+
+    def items():
+        yield 1
+        second_is_made.set()
+        yield 2
+        raise KeyError("after the last")
+
+    found = ahead(items())
+    assert next(found) == 1
+    assert second_is_made.wait(timeout=60)  # while the first is in use
+    assert next(found) == 2
+    with pytest.raises(KeyError, match="after the last"):
+        next(found)
+    assert list(ahead([])) == []

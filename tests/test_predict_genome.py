@@ -238,7 +238,7 @@ def test_a_stop_leaves_nothing_half_written(folder, tmp_path, monkeypatch):
     def fails(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("convnova.inference.base_tracks.predict_group", fails)
+    monkeypatch.setattr("convnova.inference.base_tracks._probabilities", fails)
     for name in ("o.zarr", "folder"):
         with pytest.raises(KeyboardInterrupt):
             run(folder, tmp_path / name)

@@ -21,10 +21,11 @@ from convnova.data.tracks.data import TrackData
 from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.inference import predict_tracks as module
+from convnova.inference.output_names import file_names
 from convnova.inference.predict import predict
 from convnova.inference.predict_genome import predict_genome
 from convnova.inference.predict_settings import PredictSettings
-from convnova.inference.predict_tracks import bins_of, file_names, merged
+from convnova.inference.predict_tracks import bins_of, merged
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.saved_task import TASK_NAME
 from convnova.inference.saved_tracks import SavedTracks, load_track_model

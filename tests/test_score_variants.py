@@ -18,6 +18,7 @@ from convnova.genome.variant import Variant
 from convnova.inference import score_variants as module
 from convnova.inference import variant_scores
 from convnova.inference.any_model import load_any
+from convnova.inference.output_names import field_names
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.saved_task import SavedTask
 from convnova.inference.score_variants import score_variants
@@ -363,7 +364,7 @@ def test_chromosomes_that_the_genome_has_not_are_refused_or_left_out(folder, tmp
 
 def test_names_of_scores_in_info_are_each_another():
     names = ["exon+", "exon-", "a b", "a_b", "masked-llr", "B"]
-    assert module.field_names(names) == [
+    assert field_names(names) == [
         "convnova_exon_plus",
         "convnova_exon_minus",
         "convnova_a_b",

@@ -75,35 +75,51 @@ def whole_file(path: Path, ending: str = "") -> Iterator[Path]:
     """
     staging = path.with_name(f"{path.name}.incomplete{ending}")
     try:
-        yield staging
-        with staging.open("r+b") as file:  # on the disk before it has the name, also when power fails
-            os.fsync(file.fileno())
-        staging.replace(path)
-    except OSError as error:
-        if error.errno is not None and error.filename is None:  # a full disk, which knows no file
-            error.filename = str(path)
-        raise
+        with naming(path):
+            yield staging
+            with staging.open("r+b") as file:  # on the disk before it has the name, also when power fails
+                os.fsync(file.fileno())
+            staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)
 
 
 @contextmanager
-def whole_zarr(path: Path, overwrite: bool) -> Iterator[Path]:
+def naming(path: Path) -> Iterator[None]:
+    """Have an error that names no file, as that of a full disk, name the one that is written.
+
+    Raises:
+        InputError: in place of one of a library, which says even less.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise InputError(
+                f"{path}: cannot be written ({error}); free some space, or choose another place"
+            ) from None
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def whole_zarr(path: Path) -> Iterator[Path]:
     """Give a folder to write a Zarr group to; it replaces `path` once nothing has failed.
 
     Raises:
-        InputError: when there is something else of that name, or a group that may not be replaced.
+        InputError: when there is something else of that name.
     """
-    check_new(path, overwrite)
     if path.exists() and not (path / "zarr.json").exists():
         raise InputError(f"{path}: is no Zarr group, and is not replaced by one; give another name")
     make_folder(path.parent)
     staging = path.with_name(f"{path.name}.incomplete")
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        yield staging
-        shutil.rmtree(path, ignore_errors=True)
-        staging.rename(path)
+        with naming(path):
+            yield staging
+            shutil.rmtree(path, ignore_errors=True)
+            staging.rename(path)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -25,6 +24,7 @@ from convnova.data.table import Places, SequenceTable, counted
 from convnova.errors import InputError
 from convnova.genome.fasta import fasta_records
 from convnova.inference.any_model import load_any
+from convnova.inference.compute import make_ready
 from convnova.inference.embeddings import (
     Reading,
     channels,
@@ -60,7 +60,7 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
     check_other(settings.output, settings.input)
     if settings.figure is not None:
         make_place(settings.figure, settings.output)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    make_ready(model, settings)
     count = 0
     shown: list[NDArray[np.float32]] = []
     labels: list[str] = []

@@ -6,12 +6,13 @@ from typing import Literal
 
 from convnova.data.read_settings import ReadSettings
 from convnova.errors import InputError
+from convnova.inference.compute_settings import ComputeSettings
 
 FORMATS = (".parquet", ".npy", ".zarr")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedSettings:
+class EmbedSettings(ComputeSettings):
     """Embeddings of sequences, from any layer of a model."""
 
     model: Path

@@ -60,7 +60,7 @@ def embedding_file(path: Path, channels: int, half: bool, overwrite: bool = Fals
             yield npy
             npy.close()
     else:
-        with whole_zarr(path, overwrite) as staging:
+        with whole_zarr(path) as staging:
             yield _Zarr(staging, channels, dtype)
 
 

@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
@@ -34,6 +33,7 @@ from convnova.genome import Genome, Interval
 from convnova.genome.bed import read_bed
 from convnova.genome.bigwig import bigwig_files, bigwig_library
 from convnova.inference.any_model import AnyModel, check_whole, load_any
+from convnova.inference.compute import make_ready
 from convnova.inference.effects import (
     Effect,
     both_strands,
@@ -50,8 +50,9 @@ from convnova.inference.mutagenesis import (
     masked_effects,
     unmasked_effects,
 )
-from convnova.inference.predict_tracks import file_names
+from convnova.inference.output_names import file_names
 from convnova.inference.tables import write_table
+from convnova.inference.tiles import with_halo
 from convnova.sequence import ALPHABET, Ids, decode, reverse_complement
 from convnova.training.figures import write_figure
 from convnova.writing import check_new, make_folder, whole_file, write_text
@@ -111,7 +112,7 @@ def mutate(settings: MutagenesisSettings, console: Console | None = None) -> lis
         html_library()
     check_new(settings.output / TABLE_NAME, settings.overwrite)
     make_folder(settings.output)
-    loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    make_ready(loaded.model, settings)
     bases = sum(len(region.changed) for region in regions)
     say(console, f"{what}: every base of {counted(len(regions), 'sequence')}, {bases:,} bp")
     made: list[Mutated] = []
@@ -272,9 +273,8 @@ def _name(interval: Interval) -> str:
 
 def _region(genome: Genome, interval: Interval, reach: int) -> Region:
     size = genome.chromosome_sizes[interval.chromosome]
-    start, end = max(0, interval.start - reach), min(size, interval.end + reach)
-    ids = genome.fetch(Interval(interval.chromosome, start, end))
-    within = slice(interval.start - start, interval.end - start)
+    first, last, within = with_halo(interval.start, interval.end, reach, size)
+    ids = genome.fetch(Interval(interval.chromosome, first, last))
     return Region(_name(interval), interval.chromosome, interval.start, ids, within)
 
 

@@ -6,10 +6,11 @@ from typing import Literal
 
 from convnova.data.read_settings import ReadSettings
 from convnova.errors import InputError
+from convnova.inference.compute_settings import ComputeSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class MutagenesisSettings:
+class MutagenesisSettings(ComputeSettings):
     """Every substitution at every position of sequences, or of intervals of a genome."""
 
     model: Path

@@ -1,20 +1,26 @@
 """Leaving a model as it was found."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
+
+AUTOCAST = "inference_dtype"
+"""Attribute of a model with the type that it computes in where it is not that of its weights."""
 
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode and its own precision; each of its parts gets its own mode back."""
+    """Put a model into evaluation mode and the precision that it is used in; each part gets its mode back."""
     modes = [(module, module.training) for module in model.modules()]
     # A Trainer's mixed precision is a forward of the instance, around that of the class.
     mixed = model.__dict__.pop("forward", None)
     model.eval()
+    dtype = getattr(model, AUTOCAST, None)
+    device = next(model.parameters()).device.type
     try:
-        yield
+        with nullcontext() if dtype is None else torch.autocast(device, dtype):
+            yield
     finally:
         if mixed is not None:
             model.forward = mixed

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
@@ -20,10 +19,12 @@ from convnova.genome import Gene, Genome, Interval
 from convnova.genome.annotation_files import read_annotation
 from convnova.genome.bigwig import BigWigFile, bigwig_files
 from convnova.inference.annotate_settings import AnnotateSettings
+from convnova.inference.compute import make_ready
 from convnova.inference.genes import Decoder, GeneModel, emissions, write_gff3
 from convnova.inference.genes.proteins import write_proteins
 from convnova.inference.genes.regions import agreement
 from convnova.inference.genes.tables import LEGEND, gene_table
+from convnova.inference.output_names import strand_in_words
 from convnova.inference.saved_genes import GeneFinder, load_gene_finder
 from convnova.inference.tiles import log_probabilities, predict_bases
 from convnova.writing import make_folder, make_place
@@ -46,7 +47,7 @@ def annotate(settings: AnnotateSettings, console: Console | None = None) -> list
     annotated = None
     if settings.annotation is not None:
         annotated = read_annotation(settings.annotation, genome, settings.unknown_chromosomes)
-    finder.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    make_ready(finder.model, settings)
     inputs = (settings.genome, settings.annotation)
     make_place(settings.output, *inputs)
     if settings.proteins is not None:
@@ -142,6 +143,6 @@ def _tracks(
         yield []
         return
     make_folder(settings.tracks)
-    names = [label.replace("+", "_plus").replace("-", "_minus") for label in finder.saved.labels.labels]
+    names = [strand_in_words(label) for label in finder.saved.labels.labels]
     with bigwig_files([settings.tracks / f"{name}.bw" for name in names], sizes) as files:
         yield files

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from convnova.errors import InputError
 from convnova.genome.names import Unknown
+from convnova.inference.compute_settings import ComputeSettings
 from convnova.inference.genes.grammar import DecoderSettings
 
 
 @dataclass(frozen=True)
-class AnnotateSettings:
+class AnnotateSettings(ComputeSettings):
     """A gene finder over a genome, to genes."""
 
     genome: Path

@@ -8,14 +8,13 @@
     convnova finetune --task gene-finding  bases        labels of each base
 """
 
-import json
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from convnova.baselines.architectures import any_config
 from convnova.errors import InputError
 from convnova.inference.saved_genes import GENE_FINDING, load_gene_finder
-from convnova.inference.saved_task import TASK_NAME, load_strictly, load_task_model
+from convnova.inference.saved_task import TASK_NAME, load_strictly, load_task_model, task_of
 from convnova.inference.saved_tracks import TRACKS, load_track_model
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
@@ -44,7 +43,7 @@ def load_any(folder: Path) -> AnyModel:
     Raises:
         InputError: when there is none, or its weights are not whole.
     """
-    task = _task_of(folder)
+    task = task_of(folder)
     if task == GENE_FINDING:
         finder = load_gene_finder(folder)
         labels = finder.saved.labels
@@ -82,18 +81,3 @@ def check_whole(loaded: AnyModel) -> None:
             "the network downsamples, so a change moves what is read of all bases behind it; use one without "
             "downsampling, or a model of sequences"
         )
-
-
-def _task_of(folder: Path) -> str | None:
-    """Return the task of a folder; None where it names none."""
-    path = folder / TASK_NAME
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder}: there is no such folder; give one that convnova finetune or pretrain wrote"
-        )
-    if not path.exists():
-        return None
-    try:
-        return json.loads(path.read_text()).get("task", "sequences")
-    except (ValueError, AttributeError):
-        raise InputError(f"{path}: it cannot be read as the record of a task; fine-tune again") from None

@@ -58,7 +58,7 @@ def base_tracks(
     for path in paths:
         check_new(path, overwrite)
     if kind == ".zarr":
-        with _zarr(paths[0], names, sizes, decimals, overwrite) as tracks:
+        with _zarr(paths[0], names, sizes, decimals) as tracks:
             yield tracks
     elif kind == ".gz":
         with ExitStack() as stack:
@@ -99,11 +99,9 @@ class _Zarr(BaseTracks):
 
 
 @contextmanager
-def _zarr(
-    path: Path, names: Sequence[str], sizes: Mapping[str, int], decimals: int, overwrite: bool
-) -> Iterator[_Zarr]:
+def _zarr(path: Path, names: Sequence[str], sizes: Mapping[str, int], decimals: int) -> Iterator[_Zarr]:
     zarr = optional("zarr", "such a file", "embeddings")
-    with whole_zarr(path, overwrite) as staging:
+    with whole_zarr(path) as staging:
         group = zarr.open_group(staging, mode="w", attributes={"labels": list(names)})
         for name, size in sizes.items():
             shape, chunks = (size, len(names)), (min(size, CHUNK_BP), len(names))

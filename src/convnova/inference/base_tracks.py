@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from convnova.evaluation.mode import evaluating
 from convnova.genome import Genome, Interval
 from convnova.inference.any_model import AnyModel
-from convnova.inference.inputs import model_inputs
+from convnova.inference.inputs import ahead, model_inputs
+from convnova.inference.tiles import with_halo
 from convnova.sequence import Ids, N, reverse_complement
 
 BYTES_A_BASE = 40
@@ -97,13 +98,28 @@ def groups_of(tiles: Iterator[Tile], tile_bp: int, around_bp: int) -> Iterator[l
 
 def predict_group(loaded: AnyModel, genome: Genome, group: Sequence[Tile], strands: bool) -> list[Values]:
     """Return the outputs of some tiles: probabilities of labels, or of A, C, G, T."""
+    return _predict_read(loaded, _read(loaded, genome, group), strands)
+
+
+class _Read(NamedTuple):
+    """What is read for a tile, and where the tile is in it."""
+
+    ids: Ids
+    kept: slice
+
+
+def _read(loaded: AnyModel, genome: Genome, group: Sequence[Tile]) -> list[_Read]:
     halo = loaded.model.config.receptive_field // 2
-    read, kept = [], []
+    found = []
     for tile in group:
         size = genome.chromosome_sizes[tile.chromosome]
-        first, last = max(0, tile.start - halo), min(size, tile.end + halo)
-        read.append(genome.window(genome.index_of(tile.chromosome), first, last))
-        kept.append(slice(tile.start - first, tile.end - first))
+        first, last, kept = with_halo(tile.start, tile.end, halo, size)
+        found.append(_Read(genome.window(genome.index_of(tile.chromosome), first, last), kept))
+    return found
+
+
+def _predict_read(loaded: AnyModel, group: Sequence[_Read], strands: bool) -> list[Values]:
+    read = [one.ids for one in group]
     with evaluating(loaded.model), torch.inference_mode():
         found = _probabilities(loaded, read)
         if strands:
@@ -113,10 +129,10 @@ def predict_group(loaded: AnyModel, genome: Genome, group: Sequence[Tile], stran
                 np.float32(0.5) * (one + other[::-1, opposite])
                 for one, other in zip(found, turned, strict=True)
             ]
-    values = []
-    for ids, rows, one in zip(read, kept, found, strict=True):
-        values.append(np.where((ids[rows] == N)[:, None], np.float32(np.nan), one[rows]))
-    return values
+    return [
+        np.where((ids[kept] == N)[:, None], np.float32(np.nan), one[kept])
+        for (ids, kept), one in zip(group, found, strict=True)
+    ]
 
 
 def _probabilities(loaded: AnyModel, sequences: Sequence[Ids]) -> list[Values]:
@@ -132,7 +148,12 @@ Engine = Callable[[Iterator[Group]], Iterator[tuple[Group, list[Values]]]]
 
 def in_process(loaded: AnyModel, genome: Genome, strands: bool) -> Engine:
     """Return the engine that predicts one group after another."""
-    return lambda groups: ((group, predict_group(loaded, genome, group, strands)) for group in groups)
+
+    def run(groups: Iterator[Group]) -> Iterator[tuple[Group, list[Values]]]:
+        for group, read in ahead((group, _read(loaded, genome, group)) for group in groups):
+            yield group, _predict_read(loaded, read, strands)
+
+    return run
 
 
 def on_ray(ray: Any, loaded: AnyModel, genome: Genome, strands: bool, threads: int, gpus: float) -> Engine:

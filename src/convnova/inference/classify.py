@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import polars as pl
-import torch
 from rich.console import Console
 
 from convnova.console import say
@@ -14,6 +13,7 @@ from convnova.data.table import SequenceTable, counted
 from convnova.errors import InputError
 from convnova.evaluation.bootstrap import Interval, bootstrap_interval
 from convnova.evaluation.scores import METRIC_NAMES, score
+from convnova.inference.compute import make_ready
 from convnova.inference.predict import predict
 from convnova.inference.saved_task import TASK_NAME, SavedTask, TaskModel, count_trained, load_task_model
 from convnova.inference.settings import ClassifySettings, EvaluateSettings
@@ -127,7 +127,7 @@ def as_trained(read: ReadSettings, task: SavedTask) -> ReadSettings:
 def _load(settings: EvaluateSettings | ClassifySettings) -> TaskModel:
     """Return the model on the best device, and its task with the strands that are wanted."""
     model, task = load_task_model(settings.model)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    make_ready(model, settings)
     if settings.both_strands is not None:
         task = replace(task, average_strands=settings.both_strands)
     return TaskModel(model, task)

@@ -32,7 +32,7 @@ def output_of(config: Any, label: int) -> Score:
 
     def read(logits: Tensor) -> Tensor:
         own = logits[:, label]
-        if config.num_labels == 1 or config.problem_type in ("regression", "multi_label_classification"):
+        if not _has_classes(config):
             return own
         return own - (logits.sum(1) - own) / (config.num_labels - 1)
 
@@ -45,10 +45,22 @@ def label_score(config: Any, label: int) -> Score:
     Of two classes it is the log-odds against the other, of more log P(label), both in nats; else the logit of
     an independent label, or a value.
     """
-    is_classes = config.problem_type not in ("regression", "multi_label_classification")
-    if is_classes and config.num_labels > 2:
+    if _has_classes(config) and config.num_labels > 2:
         return lambda logits: logits.log_softmax(-1)[:, label]
     return output_of(config, label)
+
+
+def head_score(config: Any) -> Score:
+    """Return what a variant changes of all labels, (B, K), or of two classes of the second, (B,)."""
+    if not _has_classes(config):
+        return lambda logits: logits
+    if config.num_labels == 2:
+        return label_score(config, 1)
+    return lambda logits: logits.log_softmax(-1)
+
+
+def _has_classes(config: Any) -> bool:
+    return config.num_labels > 1 and config.problem_type not in ("regression", "multi_label_classification")
 
 
 def output_change(model: Any, score: Score) -> Effect:

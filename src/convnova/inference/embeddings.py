@@ -22,6 +22,7 @@ from convnova.evaluation.mode import evaluating
 from convnova.inference.inputs import model_inputs
 from convnova.inference.mutagenesis import is_incremental
 from convnova.inference.predict import BATCH_BASES, batches_by_length
+from convnova.inference.tiles import with_halo
 from convnova.sequence import Ids, encode, reverse_complement
 
 Level = Literal["sequence", "window", "base"]
@@ -138,12 +139,12 @@ def embed_tiles(model: Any, ids: Ids, reading: Reading) -> Iterator[NDArray[np.f
 def _of_tiles(model: Any, ids: Ids, reading: Reading) -> Iterator[NDArray[np.float32]]:
     """Yield what is read of a long sequence, tile by tile, each with what lies around it in reach."""
     width = reading.window_bp if reading.level == "window" else 1
-    step, reach = max(1, TILE_BP // width) * width, model.config.receptive_field // 2
+    step, halo = max(1, TILE_BP // width) * width, model.config.receptive_field // 2
     total: Tensor | float = 0.0
     for start in range(0, len(ids), step):
         end = min(start + step, len(ids))
-        first, last = max(0, start - reach), min(len(ids), end + reach)
-        hidden = _hidden(model, [ids[first:last]], reading)[0, start - first : end - first]
+        first, last, kept = with_halo(start, end, halo, len(ids))
+        hidden = _hidden(model, [ids[first:last]], reading)[0, kept]
         if reading.level == "sequence":
             total = total + hidden.double().sum(0, keepdim=True)
         else:

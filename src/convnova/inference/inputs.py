@@ -3,8 +3,9 @@
 B batch, L length in bp.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from convnova.data.labelled import pad
 from convnova.sequence import Ids
+
+Item = TypeVar("Item")
 
 
 def model_inputs(model: Any, sequences: Sequence[Ids]) -> dict[str, Tensor]:
@@ -24,4 +27,18 @@ def model_inputs(model: Any, sequences: Sequence[Ids]) -> dict[str, Tensor]:
 
 def ids_tensor(model: Any, ids: NDArray[np.uint8]) -> Tensor:
     """Return ids of any shape where the model is."""
-    return torch.from_numpy(np.ascontiguousarray(ids)).to(model.device).long()
+    tensor = torch.from_numpy(np.ascontiguousarray(ids))
+    if model.device.type == "cuda":  # from pinned memory it is copied while the GPU goes on computing
+        tensor = tensor.pin_memory()
+    return tensor.to(model.device, non_blocking=True).long()
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items, each made by a thread while the one before it is used."""
+    waiting = iter(items)
+    end: Any = object()
+    with ThreadPoolExecutor(1) as thread:
+        made = thread.submit(next, waiting, end)
+        while (item := made.result()) is not end:
+            made = thread.submit(next, waiting, end)
+            yield item

@@ -3,7 +3,7 @@
 n sequences, B batch, L length in bp, C channels, K classes, labels or values.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from convnova.data.labelled import Sequences
 from convnova.evaluation.mode import evaluating
-from convnova.inference.inputs import model_inputs
+from convnova.inference.inputs import ahead, model_inputs
 from convnova.sequence import reverse_complement
 
 BATCH_BASES = 2**16
@@ -70,13 +70,16 @@ def _by_batch(
 ) -> NDArray[np.float32]:
     """Return what `run` makes of the inputs of each batch, (B, width), in the order of the sequences."""
     out = np.empty((len(sequences), width), dtype=np.float32)
-    with evaluating(model):
+
+    def inputs() -> Iterator[tuple[NDArray[np.int64], list[dict[str, Tensor]]]]:
         for rows in batches_by_length(sequences.lengths, batch_bases):
             ids = [sequences[int(row)] for row in rows]
-            values = run(model_inputs(model, ids))
-            if both_strands:
-                values = (values + run(model_inputs(model, [reverse_complement(one) for one in ids]))) / 2
-            out[rows] = values.cpu().numpy()
+            strands = [ids, [reverse_complement(one) for one in ids]] if both_strands else [ids]
+            yield rows, [model_inputs(model, one) for one in strands]
+
+    with evaluating(model):
+        for rows, given in ahead(inputs()):
+            out[rows] = torch.stack([run(one) for one in given]).mean(0).cpu().numpy()
     return out
 
 

@@ -8,22 +8,24 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from convnova.console import log_console, progress_bar, say
-from convnova.data.table import counted, some
-from convnova.errors import InputError, nearest
+from convnova.data.table import counted
+from convnova.errors import InputError
 from convnova.genome import Genome
 from convnova.genome.bed import read_bed
 from convnova.genome.bigwig import bigwig_library
 from convnova.inference.any_model import AnyModel, load_any
 from convnova.inference.base_track_files import base_tracks
 from convnova.inference.base_tracks import groups_of, in_process, on_ray, tile_length, tiles_of
+from convnova.inference.compute import make_ready, set_arithmetic
 from convnova.inference.mutagenesis import is_incremental
+from convnova.inference.output_names import chosen, file_names, strand_in_words
 from convnova.inference.predict_settings import PredictSettings
-from convnova.inference.predict_tracks import file_names, merged, predict_tracks
-from convnova.inference.saved_tracks import SavedTracks, TrackModel, is_of_tracks, load_track_model
+from convnova.inference.predict_tracks import merged, predict_tracks
+from convnova.inference.saved_task import task_of
+from convnova.inference.saved_tracks import TRACKS, SavedTracks, TrackModel, load_track_model
 from convnova.ray_cluster import gpus_of, ray_cluster
 from convnova.writing import make_folder, make_place
 
@@ -38,7 +40,7 @@ def predict_genome(settings: PredictSettings, console: Console | None = None) ->
             written to.
     """
     console = console or log_console()
-    if is_of_tracks(settings.model):
+    if task_of(settings.model) == TRACKS:
         if settings.window_bp is not None:
             raise InputError("window_bp is known of a model of tracks; leave it out")
         return predict_tracks(settings, load_track_model(settings.model), console)
@@ -75,7 +77,7 @@ def _predict_bases(settings: PredictSettings, loaded: AnyModel, console: Console
             raise InputError(f"{name} is for bins, and the model has an output for each base; leave it out")
     if settings.is_table:
         raise InputError(f"{settings.output}: a table is of bins; name a folder, a .bw file or .zarr")
-    columns = _columns(settings.tracks, loaded)
+    columns = chosen(settings.tracks, loaded.names, "label")
     names = [loaded.names[column] for column in columns]
     genome = Genome.open(settings.genome, settings.cache)
     intervals = None if settings.intervals is None else read_bed(settings.intervals, genome)
@@ -90,10 +92,11 @@ def _predict_bases(settings: PredictSettings, loaded: AnyModel, console: Console
     with ExitStack() as stack:
         if settings.engine == "ray":
             ray = stack.enter_context(ray_cluster(settings.ray_address))
+            set_arithmetic(loaded.model, settings)
             gpus = gpus_of(ray, settings.gpus)
             engine = on_ray(ray, loaded, genome, strands, settings.threads or 1, gpus)
         else:
-            loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
+            make_ready(loaded.model, settings)
             engine = in_process(loaded, genome, strands)
         files = stack.enter_context(
             base_tracks(paths, names, genome.chromosome_sizes, settings.decimals, settings.overwrite)
@@ -109,16 +112,6 @@ def _predict_bases(settings: PredictSettings, loaded: AnyModel, console: Console
     return paths
 
 
-def _columns(wanted: Sequence[str], loaded: AnyModel) -> list[int]:
-    """Return the outputs of some labels, in their order; all where none is named."""
-    for name in wanted:
-        if name not in loaded.names:
-            near = nearest(name, loaded.names)
-            hint = f"did you mean {near[0]!r}?" if near else f"the model has {some(loaded.names)}"
-            raise InputError(f"there is no label {name!r}; {hint}")
-    return [loaded.names.index(name) for name in wanted or loaded.names]
-
-
 def _paths(settings: PredictSettings, names: Sequence[str]) -> list[Path]:
     """Return the files that are written, after making their place."""
     if settings.is_zarr:
@@ -128,5 +121,5 @@ def _paths(settings: PredictSettings, names: Sequence[str]) -> list[Path]:
         make_place(settings.output, settings.genome)
         return [settings.output]
     make_folder(settings.output)
-    plain = [name.replace("+", "_plus").replace("-", "_minus") for name in names]
-    return [settings.output / f"{name}{_ENDINGS[settings.format]}" for name in file_names(plain)]
+    plain = file_names([strand_in_words(name) for name in names])
+    return [settings.output / f"{name}{_ENDINGS[settings.format]}" for name in plain]

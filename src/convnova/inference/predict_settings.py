@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from convnova.errors import InputError
+from convnova.inference.compute_settings import ComputeSettings
 
 TABLES = (".csv", ".tsv", ".parquet")
 BIGWIG = (".bw", ".bigwig")
@@ -14,7 +15,7 @@ OTHER_FILES = (".txt", ".bed", ".bedgraph", ".bg", ".wig", ".json", ".xlsx", ".n
 
 
 @dataclass(frozen=True)
-class PredictSettings:
+class PredictSettings(ComputeSettings):
     """Any model over a genome, to bigWig or bedGraph files, Zarr, or a table.
 
     A model of tracks or of sequences predicts bins, each from the window around it; a gene finder gives
@@ -51,8 +52,6 @@ class PredictSettings:
     ray_address: str | None = None
     """Running Ray cluster, HOST:PORT or auto, whose machines find the genome in the same place; default a
     local one."""
-    threads: int | None = None
-    """CPU threads of a Ray task; default 1."""
     gpus: float | None = None
     """GPUs of a Ray task; default 1 where the cluster has GPUs, else 0."""
     overwrite: bool = False
@@ -64,9 +63,11 @@ class PredictSettings:
         for name in ("window_bp", "threads", "memory_mb"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("ray_address", "threads", "gpus"):
+        for name in ("ray_address", "gpus"):
             if self.engine != "ray" and getattr(self, name) is not None:
                 raise InputError(f"{name} is of engine ray; leave it out")
+        if self.engine == "ray" and self.compile:
+            raise InputError("compile is of engine process; leave one of them out")
         if self.format != "bigwig" and (self.is_bigwig or self.is_zarr):
             raise InputError(f"{self.output}: its name says what it is; leave format out, or name a folder")
         if self.output.suffix.lower() == ZARR and not self.is_zarr:

@@ -13,16 +13,13 @@ predictions wait in one file, which has no name and is gone however the process 
 n windows, b bins, T tracks.
 """
 
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
@@ -34,6 +31,8 @@ from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import read_bed
 from convnova.genome.bigwig import bigwig_files, bigwig_library
+from convnova.inference.compute import make_ready
+from convnova.inference.output_names import chosen, file_names
 from convnova.inference.predict import predict
 from convnova.inference.predict_settings import PredictSettings
 from convnova.inference.saved_tracks import TrackModel
@@ -64,14 +63,14 @@ def predict_tracks(settings: PredictSettings, loaded: TrackModel, console: Conso
             raise InputError(f"{name} is of models with an output for each base; leave it out")
     if settings.is_zarr:
         raise InputError(f"{settings.output}: Zarr is of models with an output for each base; name a folder")
-    columns = loaded.saved.columns(settings.tracks)
+    columns = chosen(settings.tracks, loaded.saved.names, "track")
     genome = Genome.open(settings.genome, settings.cache)
     intervals = None if settings.intervals is None else read_bed(settings.intervals, genome)
     if not settings.is_table:
         bigwig_library()  # before hours of work
     prepare = make_place if settings.is_table or settings.is_bigwig else make_folder
     prepare(settings.output)
-    loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    make_ready(loaded.model, settings)
     if intervals is not None and settings.is_table:
         frame = predict_intervals(loaded, genome, intervals, columns, settings.both_strands, console)
         write_table(frame, settings.output)
@@ -147,17 +146,6 @@ def bins_of(regions: Sequence[Interval], step_bp: int, most: int) -> Iterator[Bi
         for first in range(region.start, region.end, step_bp * most):
             starts = np.arange(first, min(first + step_bp * most, region.end), step_bp)
             yield Bins(region.chromosome, starts, np.minimum(starts + step_bp, region.end))
-
-
-def file_names(names: Sequence[str]) -> list[str]:
-    """Return a name for a file of each track: letters, digits and ``. _ + = @ -``, none twice in any case."""
-    made: dict[str, str] = {}
-    for name in names:
-        plain = re.sub(r"[^\w.+=@-]+", "_", name, flags=re.ASCII).lstrip(".") or "track"
-        tries = chain([plain], (f"{plain}_{number}" for number in count(2)))
-        free = next(one for one in tries if one.lower() not in made)
-        made[free.lower()] = free
-    return list(made.values())
 
 
 def _predict(

@@ -84,6 +84,16 @@ def load_task_model(folder: Path) -> TaskModel:
     return TaskModel(load_strictly(folder, scheme.num_labels), task)
 
 
+def task_of(folder: Path) -> str | None:
+    """Return the kind of task that the model of a folder was made for; None where none is noted.
+
+    Raises:
+        InputError: when there is no such folder, or its record cannot be read.
+    """
+    _check_folder(folder)
+    return _record(folder).get("task", "sequences") if (folder / TASK_NAME).exists() else None
+
+
 def read_record(folder: Path, task: str, use: str) -> dict[str, Any]:
     """Return what `task.json` says of a task, but for its kind.
 
@@ -95,26 +105,38 @@ def read_record(folder: Path, task: str, use: str) -> dict[str, Any]:
     Raises:
         InputError: when there is no such record, or it is of another kind of task.
     """
-    path = folder / TASK_NAME
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder; give one that `convnova finetune` wrote")
-    if not path.exists():
+    _check_folder(folder)
+    if not (folder / TASK_NAME).exists():
         what = _architecture(folder)
         raise InputError(
             f"{folder}: {what}, and no {TASK_NAME}: it was not made for a task; "
             "give a folder that `convnova finetune` wrote, or fine-tune this one first"
         )
-    try:
-        content = json.loads(path.read_text())
-        found = content.pop("task", "sequences")
-    except (ValueError, AttributeError, TypeError):
-        raise _unreadable(folder) from None
+    content = _record(folder)
+    found = content.pop("task", "sequences")
     if found != task:
         give = f"give a folder that `convnova finetune --task {task}` wrote"
         raise InputError(
             f"{folder}: its model was made for {found}, and to {use} it takes one for {task}; "
             + (f"use convnova {_COMMANDS[found]} for it, or {give}" if found in _COMMANDS else give)
         )
+    return content
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: there is no such folder; give one that `convnova finetune` or `pretrain` wrote"
+        )
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / TASK_NAME).read_text())
+    except ValueError:
+        raise _unreadable(folder) from None
+    if not isinstance(content, dict):
+        raise _unreadable(folder)
     return content
 
 

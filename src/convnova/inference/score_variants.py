@@ -13,18 +13,16 @@ n alleles, K scores.
 import json
 import math
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from itertools import chain, count, groupby, islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
@@ -45,11 +43,13 @@ from convnova.genome.vcf import (
     write_scored,
 )
 from convnova.inference.any_model import load_any
+from convnova.inference.compute import make_ready
+from convnova.inference.output_names import field_names
 from convnova.inference.tables import write_table
 from convnova.inference.variant_scores import Column, VariantScorer, variant_scorer
 from convnova.inference.variant_settings import VariantSettings
 from convnova.sequence import decode, encode
-from convnova.writing import check_new, make_place
+from convnova.writing import check_new, make_place, naming
 
 _PLACES, _UNSCORED = ("chromosome", "position", "id", "reference", "alternate"), "unscored"
 CHUNK = 4096
@@ -99,7 +99,7 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
     check_new(settings.output, settings.overwrite)
     source = _Source(settings.input, genome, _names(settings, genome, console))
     total, reasons = _check(source)
-    loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    make_ready(loaded.model, settings)
     partial = _Partial(settings, genome, scorer, strands)
     if partial.done:
         say(console, f"goes on after {counted(partial.done, 'allele')} of {total:,}")
@@ -238,7 +238,7 @@ class _Partial:
         self._path = settings.output.with_name(f"{settings.output.name}.partial")
         self._columns = len(scorer.columns)
         files = [file_checksum(settings.input), file_checksum(settings.model / WEIGHTS_NAME), genome.checksum]
-        chosen = [strands, settings.window_bp, settings.unknown_chromosomes]
+        chosen = [strands, settings.window_bp, settings.unknown_chromosomes, settings.precision]
         columns = [column.name for column in scorer.columns]
         self._begin = json.dumps([files, chosen, columns]).encode() + b"\n"
         size = self._path.stat().st_size if self._path.exists() else 0
@@ -253,7 +253,7 @@ class _Partial:
 
     def add(self, scores: NDArray[np.float32]) -> None:
         """Take more rows, (n, K)."""
-        with self._path.open("ab") as file:
+        with naming(self._path), self._path.open("ab") as file:
             file.write(np.ascontiguousarray(scores, dtype=np.float32).data)
 
     def scores(self) -> NDArray[np.float32]:
@@ -284,17 +284,6 @@ def _write_vcf(output: Path, source: _Source, columns: Sequence[Column], scores:
         name: source.genome.chromosome_sizes[own] for name, own in source.names.items() if own is not None
     }
     write_scored(output, source.path, fields, of_lines(), sizes)
-
-
-def field_names(columns: Sequence[str]) -> list[str]:
-    """Return what scores are called in INFO: letters, digits, ``_`` and ``.``, each another."""
-    made: list[str] = []
-    for column in columns:
-        of_strand = re.sub("-$", "_minus", re.sub(r"\+$", "_plus", column))
-        name = re.sub("[^0-9A-Za-z.]+", "_", of_strand)
-        tries = chain([name], (f"{name}_{number}" for number in count(2)))
-        made.append(next(one for one in tries if one not in made))
-    return [f"convnova_{name}" for name in made]
 
 
 def _table(source: _Source, columns: Sequence[Column], scores: NDArray[np.float32]) -> pl.DataFrame:

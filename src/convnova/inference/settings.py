@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convnova.data.read_settings import ReadSettings
+from convnova.inference.compute_settings import ComputeSettings
 
 
 @dataclass(frozen=True)
-class EvaluateSettings:
+class EvaluateSettings(ComputeSettings):
     """A fine-tuned model on labelled sequences."""
 
     model: Path
@@ -23,7 +24,7 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True)
-class ClassifySettings:
+class ClassifySettings(ComputeSettings):
     """A fine-tuned model on new sequences."""
 
     model: Path

@@ -27,6 +27,22 @@ Fetch = Callable[[int, int], Ids]
 """Gives the ids from a start up to an end, both inside the sequence."""
 
 
+class WithHalo(NamedTuple):
+    """What is read of a sequence for a stretch of it."""
+
+    first: int
+    last: int
+    """End of what is read, not included."""
+    kept: slice
+    """The stretch, in what is read."""
+
+
+def with_halo(start: int, end: int, halo: int, length: int) -> WithHalo:
+    """Return what is read for the stretch from a start up to an end: a halo more, as far as there is one."""
+    first = max(0, start - halo)
+    return WithHalo(first, min(length, end + halo), slice(start - first, end - first))
+
+
 class Tile(NamedTuple):
     """Probabilities of a stretch of bases."""
 
@@ -58,9 +74,8 @@ def predict_bases(
     halo = model.config.receptive_field // 2
     for start in range(0, length, tile_bp):
         end = min(start + tile_bp, length)
-        first, last = max(0, start - halo), min(length, end + halo)
+        first, last, kept = with_halo(start, end, halo, length)
         ids = fetch(first, last)
-        kept = slice(start - first, end - first)
         probabilities = _probabilities(model, ids)[kept]
         if opposite is not None:
             other = _probabilities(model, reverse_complement(ids))[::-1, opposite][kept]

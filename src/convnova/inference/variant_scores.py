@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from convnova.data.labelled import pad
 from convnova.errors import InputError
 from convnova.evaluation.mode import evaluating
 from convnova.genome import Genome
@@ -30,6 +31,7 @@ from convnova.inference.effects import (
     Score,
     both_strands,
     embedding_distance,
+    head_score,
     largest_base_change,
     masked_log_odds,
     output_change,
@@ -37,8 +39,10 @@ from convnova.inference.effects import (
     unmasked_log_odds,
 )
 from convnova.inference.inputs import ids_tensor
-from convnova.inference.mutagenesis import is_incremental, log_odds
-from convnova.sequence import Ids, N, encode, reverse_complement
+from convnova.inference.mutagenesis import is_incremental
+from convnova.inference.predict import batches_by_length
+from convnova.inference.tiles import with_halo
+from convnova.sequence import Ids, encode, reverse_complement
 
 BATCH_BASES = 2**15
 """Bases of all stretches, or of all windows around edits, that are computed at once."""
@@ -144,15 +148,6 @@ def _columns(loaded: AnyModel, name: str) -> list[Column]:
     return [Column(label, f"change of log P({label}), nats") for label in loaded.names]
 
 
-def head_score(config: Any) -> Score:
-    """Return what is read of the logits of a sequence head, (B, K), to (B, columns)."""
-    if config.problem_type in ("regression", "multi_label_classification"):
-        return lambda logits: logits
-    if config.num_labels == 2:
-        return log_odds
-    return lambda logits: logits.log_softmax(-1)
-
-
 class Stretch(NamedTuple):
     """Bases that are read for some variants."""
 
@@ -173,7 +168,7 @@ def stretches(variants: Sequence[Variant], margin: int, size: int) -> list[Stret
     found: list[Stretch] = []
     for number in sorted(range(len(variants)), key=lambda number: variants[number].start):
         variant = variants[number]
-        start, end = max(0, variant.start - margin), min(size, variant.end + margin)
+        start, end, _ = with_halo(variant.start, variant.end, margin, size)
         last = found[-1] if found else None
         if last is not None and start <= last.end and max(end, last.end) - last.start <= LONGEST_BP:
             found[-1] = Stretch(last.start, max(end, last.end), [*last.variants, number])
@@ -190,11 +185,10 @@ def _of_stretches(
     size = genome.chromosome_sizes[variants[0].chromosome]
     found: dict[str, NDArray[np.float32]] = {}
     read = stretches(variants, model.config.receptive_field, size)
-    for batch in _batches(read):
-        ids = np.full((len(batch), max(one.end - one.start for one in batch)), N, dtype=np.uint8)
-        for row, one in enumerate(batch):
-            ids[row, : one.end - one.start] = genome.window(index, one.start, one.end)
-        lengths = torch.tensor([one.end - one.start for one in batch], device=model.device)
+    for some in batches_by_length(np.array([one.end - one.start for one in read]), BATCH_BASES):
+        batch = [read[number] for number in some]
+        ids, mask = pad([genome.window(index, one.start, one.end) for one in batch])
+        lengths = torch.from_numpy(mask.sum(1)).to(model.device)
         reference = ReferencePass(model.convnova, ids_tensor(model, ids), lengths)
         ready = {name: effect(reference) for name, effect in effects.items()}
         rows = {number: row for row, one in enumerate(batch) for number in one.variants}
@@ -205,18 +199,6 @@ def _of_stretches(
                 found.setdefault(name, np.empty((len(variants), values.shape[1]), dtype=np.float32))
                 found[name][numbers] = values
     return found
-
-
-def _batches(read: Sequence[Stretch]) -> Iterator[list[Stretch]]:
-    """Yield stretches of about one length together, at most so many bases at once."""
-    batch: list[Stretch] = []
-    for one in sorted(read, key=lambda stretch: stretch.end - stretch.start):
-        if batch and (len(batch) + 1) * (one.end - one.start) > BATCH_BASES:
-            yield batch
-            batch = []
-        batch.append(one)
-    if batch:
-        yield batch
 
 
 def _edits(

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from convnova.errors import InputError
 from convnova.genome.names import Unknown
+from convnova.inference.compute_settings import ComputeSettings
 
 VCF, TABLES = (".vcf", ".vcf.gz"), (".csv", ".tsv", ".parquet")
 
 
 @dataclass(frozen=True)
-class VariantSettings:
+class VariantSettings(ComputeSettings):
     """What the variants of a VCF file do to the outputs of a model."""
 
     input: Path

@@ -20,7 +20,7 @@ from convnova.data.splits import SPLITS, Split
 from convnova.data.table import counted, some
 from convnova.data.tracks.coordinates import TABLE_HINT, TargetTable, read_header, split_of, table_rows
 from convnova.data.tracks.deepsea import MatFile, mat_rows, open_mat
-from convnova.data.tracks.folder import Rows, TrackFacts, check_new, describe_genome, write_folder
+from convnova.data.tracks.folder import Rows, TrackFacts, check_empty, describe_genome, write_folder
 from convnova.data.tracks.grid import BinGrid
 from convnova.data.tracks.lifting import Lifter
 from convnova.data.tracks.names import deepsea_groups, read_names
@@ -65,7 +65,7 @@ def build_tracks(settings: TrackSettings, console: Console | None = None) -> Tra
             is not empty, or when no bin is left.
     """
     console = console or log_console()
-    check_new(settings.output)
+    check_empty(settings.output)
     sources = find_sources(settings.tracks)
     unused = [name for name in settings.changed() if name not in _SETTINGS[sources.form]]
     if unused:

@@ -139,7 +139,7 @@ def whole_folder(output: Path) -> Iterator[Path]:
     Raises:
         InputError: when there is something already.
     """
-    check_new(output)
+    check_empty(output)
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a build that was killed
     partial.mkdir(parents=True)
@@ -152,7 +152,7 @@ def whole_folder(output: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def check_new(output: Path) -> None:
+def check_empty(output: Path) -> None:
     """Check that a folder is new or empty.
 
     Raises:

@@ -1,0 +1,17 @@
+"""How a trained model computes: the settings that all commands share which use one; light to import."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeSettings:
+    """How a trained model computes."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the network; bf16 is faster on a GPU or a processor with instructions for it, and its
+    numbers are good to two or three digits."""
+    compile: bool = False
+    """Whether to compile the network with torch.compile: it takes minutes at first, and pays on a GPU."""
+    threads: int | None = None
+    """CPU threads; default all cores, and of a Ray task 1."""
