@@ -18,7 +18,7 @@ from model_speed import random_batch, training_step
 from convnova.__main__ import HUGE_PAGES, TUNABLES
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.model.presets import preset
-from convnova.training.arguments import resolve_precision
+from convnova.precision import resolve_precision
 
 SMALL_PAGES, AS_IT_IS = "pages of 4 kB", "huge pages, as it is"
 KEPT = "glibc.malloc.trim_threshold=8000000000:glibc.malloc.mmap_max=0:glibc.malloc.top_pad=67108864"

@@ -20,7 +20,7 @@ from convnova.benchmark.peak_memory import added_bytes, peak_bytes
 from convnova.data.base_labels import LABEL_SETS
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
 from convnova.model.presets import growing_dilations, preset
-from convnova.training.arguments import resolve_precision
+from convnova.precision import resolve_precision
 
 FIELDS = ((5, 200), (8, 200), (8, 4_000), (8, 16_000), (12, 16_000), (20, 16_000))
 LENGTHS_BP = (2_500, 5_000, 10_000, 20_000, 40_000)

@@ -23,7 +23,7 @@ from convnova.data.duplicates import same_sequence_groups
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
-from convnova.training.arguments import resolve_precision
+from convnova.precision import resolve_precision
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.task_settings import TaskNetworkSettings
 

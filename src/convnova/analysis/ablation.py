@@ -9,21 +9,21 @@ OUTPUT/TASK.png       the difference that each variant makes
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from rich.console import Console
 
 from convnova.analysis.ablation_settings import AblationSettings
 from convnova.analysis.study_figures import differences_figure
+from convnova.analysis.study_results import AblationRow
 from convnova.analysis.study_tasks import StudyTask, study_tasks
-from convnova.analysis.trials import run_trials, trials_of
+from convnova.analysis.trials import full_model, run_trials, trials_of
 from convnova.benchmark.formats import markdown_table
 from convnova.benchmark.jobs import as_name
 from convnova.benchmark.sheets import score_text
 from convnova.console import log_console, plain_table, say
 from convnova.data.table import counted
-from convnova.errors import InputError
 from convnova.evaluation.published import Published, read_published
 from convnova.evaluation.statistics import (
     PairedComparison,
@@ -32,13 +32,10 @@ from convnova.evaluation.statistics import (
     interval_of_mean,
     spread,
 )
-from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.variants import FULL, Variant, variants
 from convnova.training.arguments import quiet_libraries
 from convnova.training.figures import write_figure
 from convnova.training.record import processor
-from convnova.training.start import check_model, start
-from convnova.training.task_settings import TaskNetworkSettings
 from convnova.writing import make_folder, write_csv, write_text
 
 TABLE_NAME, CSV_NAME = "ablation.md", "ablation.csv"
@@ -55,27 +52,6 @@ _PUBLISHED = {
     ("context", "downsampling"): "ConvNova, downsampling",
 }
 """What the table of published numbers calls the variants of a study."""
-
-
-class AblationRow(NamedTuple):
-    """What a variant reached on a task."""
-
-    task: str
-    metric: str
-    study: str
-    variant: Variant
-    parameters: int
-    """Of the backbone."""
-    channels: int
-    receptive_field_bp: int
-    scores: Spread
-    """Over seeds, as fractions."""
-    against_full: PairedComparison | None
-    """Variant minus full model, seed by seed; None for the full model itself."""
-    interval: tuple[float, float]
-    """95 % interval of that difference, by the t distribution; NaN with one seed."""
-    published: Published | None
-    """Score of this variant in the paper."""
 
 
 def ablate(settings: AblationSettings, console: Console | None = None) -> list[AblationRow]:
@@ -105,19 +81,6 @@ def ablate(settings: AblationSettings, console: Console | None = None) -> list[A
         console.print(plain_table(*table_of(own)))
     say(console, f"-> {settings.output / TABLE_NAME}")
     return rows
-
-
-def full_model(model: str, network: TaskNetworkSettings) -> ConvNovaConfig:
-    """Return the configuration that a study takes apart.
-
-    Raises:
-        InputError: when it is no ConvNova.
-    """
-    check_model(model, network)
-    config = start(model, network, ("0", "1")).config
-    if not isinstance(config, ConvNovaConfig):
-        raise InputError(f"{model}: only ConvNova has these variants; give preset:nt-0.5m, for instance")
-    return config
 
 
 def _rows(

@@ -53,7 +53,7 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
             cannot be written to.
     """
     console = console or log_console()
-    model = load_backbone(settings.model)
+    model = load_model(settings.model)
     reading = Reading(settings.level, settings.window_bp, settings.layer, settings.both_strands)
     check_reading(model, reading)
     make_folder(settings.output.parent)
@@ -92,7 +92,7 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
     return count
 
 
-def load_backbone(folder: Path) -> Any:
+def load_model(folder: Path) -> Any:
     """Return a model of any kind: of a task, pretrained, or converted weights of another system.
 
     Raises:

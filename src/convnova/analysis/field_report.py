@@ -8,18 +8,18 @@ OUTPUT/trials/                           with --sweep: a result file a training
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
 
-from convnova.analysis.ablation import full_model
 from convnova.analysis.field_settings import ReceptiveFieldSettings
 from convnova.analysis.receptive_field import SHARES, FieldProfile, effective_field
 from convnova.analysis.study_figures import profile_figure, sweep_figure
+from convnova.analysis.study_results import FieldScore
 from convnova.analysis.study_tasks import StudyTask, study_tasks
-from convnova.analysis.trials import run_trials, trials_of
+from convnova.analysis.trials import full_model, run_trials, trials_of
 from convnova.baselines.architectures import any_config
 from convnova.benchmark.formats import markdown_table
 from convnova.benchmark.sheets import score_text
@@ -27,7 +27,7 @@ from convnova.console import log_console, plain_table, progress_bar, say
 from convnova.data.reading import read_sequences
 from convnova.data.table import counted
 from convnova.errors import InputError
-from convnova.evaluation.statistics import Spread, interval_of_mean, spread
+from convnova.evaluation.statistics import interval_of_mean, spread
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaModel
 from convnova.model.variants import field_changes
@@ -38,26 +38,6 @@ from convnova.training.record import processor
 from convnova.writing import make_folder, write_csv, write_text
 
 NAME, SWEEP_NAME = "receptive_field", "sweep"
-
-
-class FieldScore(NamedTuple):
-    """What a receptive field brings on a task."""
-
-    task: str
-    metric: str
-    share: float
-    """Of the field that was asked for in the length of a sequence."""
-    field_bp: int
-    """Of the network that was trained."""
-    length_bp: int
-    """Of the median training sequence."""
-    kernel_size: int
-    channels: int
-    parameters: int
-    scores: Spread
-    """Over seeds, as fractions."""
-    interval: tuple[float, float]
-    """95 % interval of the mean; NaN with one seed."""
 
 
 def receptive_field(

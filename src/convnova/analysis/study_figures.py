@@ -2,20 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from convnova.analysis.receptive_field import SHARES, FieldProfile
+from convnova.analysis.study_results import AblationRow, FieldScore
 from convnova.benchmark.figures import OUR_COLOURS
 from convnova.benchmark.table import metric_title
 from convnova.training.figures import COLOURS, new_figure, png, styled
 
-if TYPE_CHECKING:
-    from convnova.analysis.ablation import AblationRow
-    from convnova.analysis.field_report import FieldScore
-
 
 @styled
-def differences_figure(rows: Sequence["AblationRow"]) -> bytes:
+def differences_figure(rows: Sequence[AblationRow]) -> bytes:
     """Return what each variant of a task's studies differs by from the full model, with 95 % intervals."""
     compared = [row for row in rows if row.against_full is not None]
     figure, axes = new_figure(7.2, 1.3 + 0.36 * len(compared))
@@ -57,7 +53,7 @@ def profile_figure(profile: FieldProfile, name: str) -> bytes:
 
 
 @styled
-def sweep_figure(scores: "Sequence[FieldScore]") -> bytes:
+def sweep_figure(scores: Sequence[FieldScore]) -> bytes:
     """Return the score against the receptive field of each task, with 95 % intervals."""
     figure, axes = new_figure(7.2, 4.0)
     for number, task in enumerate(dict.fromkeys(one.task for one in scores)):

@@ -22,9 +22,12 @@ from convnova.benchmark.jobs import as_name, is_finished, origin_of
 from convnova.benchmark.results import RESULT_NAME
 from convnova.benchmark.suite import on_its_strand
 from convnova.console import duration, say
+from convnova.errors import InputError
+from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.learn import learn, measure
 from convnova.training.record import plain, session
+from convnova.training.start import check_model, start
 from convnova.training.task_settings import TaskNetworkSettings
 from convnova.writing import write_json
 
@@ -57,6 +60,19 @@ class Trial:
 
     def __str__(self) -> str:
         return f"{self.task.name}, {self.name}, seed {self.seed}"
+
+
+def full_model(model: str, network: TaskNetworkSettings) -> ConvNovaConfig:
+    """Return the configuration that a study takes apart.
+
+    Raises:
+        InputError: when it is no ConvNova.
+    """
+    check_model(model, network)
+    config = start(model, network, ("0", "1")).config
+    if not isinstance(config, ConvNovaConfig):
+        raise InputError(f"{model}: only ConvNova has these variants; give preset:nt-0.5m, for instance")
+    return config
 
 
 def trials_of(

@@ -15,7 +15,7 @@ from convnova.benchmark.costs import BASES, KINDS, Cost, Kind, Size, growth
 from convnova.benchmark.formats import markdown_table
 from convnova.benchmark.sheets import score_text
 from convnova.benchmark.suite import command_line
-from convnova.training.arguments import resolve_precision
+from convnova.precision import resolve_precision
 from convnova.training.record import processor, source_commit
 
 SHOWN_BP = 1024

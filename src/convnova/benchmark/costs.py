@@ -33,8 +33,8 @@ from convnova.baselines.heads import parameters_in_use
 from convnova.baselines.supervised import SupervisedConfig
 from convnova.benchmark.peak_memory import added_bytes
 from convnova.errors import InputError
+from convnova.precision import resolve_precision
 from convnova.sequence import decode
-from convnova.training.arguments import resolve_precision
 from convnova.training.settings import NetworkSettings
 from convnova.training.start import start
 

@@ -22,7 +22,7 @@ from convnova.data.task import LabelledTask
 from convnova.errors import InputError
 from convnova.evaluation.bootstrap import bootstrap_interval
 from convnova.evaluation.scores import goodness
-from convnova.training.arguments import resolve_precision
+from convnova.precision import resolve_precision
 from convnova.training.checkpoints import write_model
 from convnova.training.finetune import Finetuned
 from convnova.training.finetune_settings import FinetuneSettings

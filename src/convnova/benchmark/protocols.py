@@ -11,7 +11,7 @@ from typing import Literal
 
 from convnova.data.catalogue import Task
 from convnova.errors import InputError
-from convnova.training.arguments import resolve_precision
+from convnova.precision import resolve_precision
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.record import flat, plain
 

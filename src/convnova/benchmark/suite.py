@@ -26,7 +26,8 @@ from convnova.console import duration, log_console, say
 from convnova.data.catalogue import Task, chosen_tasks
 from convnova.data.catalogue.folder import check_folder
 from convnova.errors import InputError
-from convnova.training.arguments import quiet_libraries, resolve_precision
+from convnova.precision import resolve_precision
+from convnova.training.arguments import quiet_libraries
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.record import RECORD_NAME
 from convnova.training.start import PRESET, SCRATCH, check_model

@@ -10,7 +10,7 @@ from rich.console import Console
 from convnova.demo.settings import DemoSettings
 from convnova.demo.steps import Steps, checksum
 from convnova.errors import InputError, TerminatedError
-from convnova.training.arguments import resolve_precision
+from convnova.precision import resolve_precision
 from convnova.training.pretrain import pretrain
 from convnova.training.record import plain
 from convnova.training.settings import PretrainSettings

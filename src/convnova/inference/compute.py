@@ -7,7 +7,7 @@ import torch
 from convnova.errors import InputError
 from convnova.evaluation.mode import AUTOCAST
 from convnova.inference.compute_settings import ComputeSettings
-from convnova.training.arguments import resolve_precision
+from convnova.precision import resolve_precision
 
 
 def make_ready(model: Any, settings: ComputeSettings) -> None:

@@ -4,7 +4,6 @@ import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from transformers import TrainingArguments
@@ -12,6 +11,7 @@ from transformers.integrations import TensorBoardCallback
 from transformers.utils import logging as transformers_logging
 
 from convnova.errors import InputError
+from convnova.precision import resolve_precision
 from convnova.training.settings import RunSettings
 
 KEPT_CHECKPOINTS = 2
@@ -78,32 +78,6 @@ def training_arguments(
     # Without torchrun the Trainer would spread over all GPUs by DataParallel and multiply the batch.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
-
-
-def resolve_precision(wanted: Literal["auto", "fp32", "bf16", "fp16"]) -> str:
-    """Return the arithmetic to use on this machine.
-
-    Raises:
-        InputError: for one that it does not have.
-    """
-    has_gpu = torch.cuda.is_available()
-    can_bf16 = not has_gpu or torch.cuda.is_bf16_supported()
-    if wanted == "auto":
-        return "bf16" if can_bf16 and (has_gpu or has_bf16_instructions()) else "fp32"
-    if wanted == "fp16" and not has_gpu:
-        raise InputError("precision fp16 needs a GPU, and there is none; use fp32 or bf16")
-    if wanted == "bf16" and not can_bf16:
-        raise InputError("precision bf16 is not known to this GPU; use fp32 or fp16")
-    return wanted
-
-
-def has_bf16_instructions() -> bool:
-    """Return whether the processor multiplies bf16 in hardware; elsewhere bf16 is slower than fp32."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return False
-    flags = set(cpuinfo.read_text().split())
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def tracker_callbacks(output: Path, trackers: Sequence[str]) -> list[TensorBoardCallback]:

@@ -11,7 +11,8 @@ from convnova.console import say
 from convnova.data.task import LabelledTask, load_task
 from convnova.evaluation.scores import METRIC_NAMES
 from convnova.inference.classify import score_lines
-from convnova.training.arguments import quiet_libraries, resolve_precision
+from convnova.precision import resolve_precision
+from convnova.training.arguments import quiet_libraries
 from convnova.training.checkpoints import sole_writer
 from convnova.training.finetune import Finetuned
 from convnova.training.learn import Measured, learn, measure, starting_point

@@ -21,7 +21,8 @@ from convnova.errors import InputError
 from convnova.evaluation.scores import goodness, score
 from convnova.inference.predict import predict
 from convnova.model.modeling_convnova import sequence_loss
-from convnova.training.arguments import KEPT_CHECKPOINTS, resolve_precision
+from convnova.precision import resolve_precision
+from convnova.training.arguments import KEPT_CHECKPOINTS
 from convnova.training.choice import Choice, ChoosingTrainer
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.label_scale import LabelScale

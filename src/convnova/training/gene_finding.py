@@ -21,12 +21,8 @@ from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaForTokenClassification
 from convnova.model.presets import growing_dilations
-from convnova.training.arguments import (
-    quiet_libraries,
-    resolve_precision,
-    tracker_callbacks,
-    training_arguments,
-)
+from convnova.precision import resolve_precision
+from convnova.training.arguments import quiet_libraries, tracker_callbacks, training_arguments
 from convnova.training.callbacks import ProgressReport, SaveByTheClock, train_to_end
 from convnova.training.checkpoints import remove_incomplete, sole_writer
 from convnova.training.gene_output import GeneResult, report_genes, write_genes

@@ -16,12 +16,8 @@ from convnova.genome import Genome, Interval
 from convnova.genome.files import file_checksum
 from convnova.model.modeling_convnova import ConvNovaForMaskedLM
 from convnova.model.presets import preset
-from convnova.training.arguments import (
-    quiet_libraries,
-    resolve_precision,
-    tracker_callbacks,
-    training_arguments,
-)
+from convnova.precision import resolve_precision
+from convnova.training.arguments import quiet_libraries, tracker_callbacks, training_arguments
 from convnova.training.callbacks import ProgressReport, SaveByTheClock, train_to_end
 from convnova.training.checkpoints import check_finite, remove_incomplete, sole_writer, write_model
 from convnova.training.figures import FIGURE_NAME, write_learning_curve

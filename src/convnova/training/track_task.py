@@ -19,7 +19,8 @@ from convnova.genome import Genome
 from convnova.genome.files import file_checksum
 from convnova.inference.predict import predict
 from convnova.model.configuration_convnova import ConvNovaConfig
-from convnova.training.arguments import quiet_libraries, resolve_precision
+from convnova.precision import resolve_precision
+from convnova.training.arguments import quiet_libraries
 from convnova.training.checkpoints import remove_incomplete, sole_writer
 from convnova.training.finetune import Checkpoints, Finetuned
 from convnova.training.learn import learn, starting_point

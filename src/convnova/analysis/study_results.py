@@ -1,0 +1,48 @@
+"""What studies find, a row of each: which tables and figures show it."""
+
+from typing import NamedTuple
+
+from convnova.evaluation.published import Published
+from convnova.evaluation.statistics import PairedComparison, Spread
+from convnova.model.variants import Variant
+
+
+class AblationRow(NamedTuple):
+    """What a variant reached on a task."""
+
+    task: str
+    metric: str
+    study: str
+    variant: Variant
+    parameters: int
+    """Of the backbone."""
+    channels: int
+    receptive_field_bp: int
+    scores: Spread
+    """Over seeds, as fractions."""
+    against_full: PairedComparison | None
+    """Variant minus full model, seed by seed; None for the full model itself."""
+    interval: tuple[float, float]
+    """95 % interval of that difference, by the t distribution; NaN with one seed."""
+    published: Published | None
+    """Score of this variant in the paper."""
+
+
+class FieldScore(NamedTuple):
+    """What a receptive field brings on a task."""
+
+    task: str
+    metric: str
+    share: float
+    """Of the field that was asked for in the length of a sequence."""
+    field_bp: int
+    """Of the network that was trained."""
+    length_bp: int
+    """Of the median training sequence."""
+    kernel_size: int
+    channels: int
+    parameters: int
+    scores: Spread
+    """Over seeds, as fractions."""
+    interval: tuple[float, float]
+    """95 % interval of the mean; NaN with one seed."""
