@@ -7,7 +7,9 @@ A random genome by seed and networks with random weights: speed does not depend 
   for its numbers and memory
 - mutagenesis: every substitution in 2 kb, against a pass over each whole mutant
 - variants: SNVs of a dense file, against two windows of 1,024 bp a variant; and of a sparse one
+- vcf: 100,000 SNVs of a file by the command, which has no twin
 - embeddings: sequences of 50 to 5,000 bp, against batches in the order of the file
+- bf16: a stretch in tiles, against fp32
 - int8: 8-bit convolutions, against single precision, both in onnxruntime
 """
 
@@ -22,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import arguments, interleaved, paired_ratio, report, save
+from measure import arguments, interleaved, paired_ratio, report, save, seconds
 from rich.console import Console
 from textbook import TextbookForMaskedLM
 
@@ -34,13 +36,17 @@ from convnova.genome import Genome
 from convnova.genome.variant import Variant
 from convnova.inference.any_model import AnyModel
 from convnova.inference.base_tracks import predict_group, tiles_of
+from convnova.inference.compute import set_arithmetic
+from convnova.inference.compute_settings import ComputeSettings
 from convnova.inference.effects import output_change, pseudo_likelihood_change
 from convnova.inference.embeddings import embed
 from convnova.inference.export import export, onnx_logits, onnx_session
 from convnova.inference.export_settings import ExportSettings
 from convnova.inference.mutagenesis import all_effects, by_full_passes, log_odds, masked_effects
 from convnova.inference.saved_task import SavedTask
+from convnova.inference.score_variants import score_variants
 from convnova.inference.variant_scores import variant_scorer
+from convnova.inference.variant_settings import VariantSettings
 from convnova.model import ConvNovaForMaskedLM, ConvNovaForSequenceClassification
 from convnova.model.presets import preset
 from convnova.sequence import decode
@@ -52,7 +58,7 @@ GOALS = {"chromosome": 3.0, "mutagenesis": 10.0, "variants": 5.0, "embeddings": 
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
     parser = arguments(__doc__)
-    parser.add_argument("--only", help="one of chromosome, mutagenesis, variants, embeddings, int8")
+    parser.add_argument("--only", help="one of the names above")
     parser.add_argument("--preset", default="pretraining", help="network")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", help=argparse.SUPPRESS)
@@ -64,13 +70,15 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         "chromosome": chromosome,
         "mutagenesis": mutagenesis,
         "variants": variants,
+        "vcf": vcf,
         "embeddings": embeddings,
+        "bf16": bf16,
         "int8": int8,
     }
     rows = []
     for name, part in parts.items():
         if options.only in (None, name):
-            rows += [[name, *row, GOALS[name]] for row in part(options)]
+            rows += [[name, *row, GOALS.get(name, "")] for row in part(options)]
     header = ["what", "how", "measured", "seconds", "the usual way, s", "times faster", "differs by", "goal"]
     settings = {"preset": options.preset}
     report("using", settings, header, [[shown(cell) for cell in row] for row in rows])
@@ -137,8 +145,8 @@ def chromosome(options: Any) -> list[list[Any]]:
         textbook.load_state_dict(loaded.model.state_dict())
         rows = []
         for name, model in (("", loaded.model), (", layers as in textbooks", textbook)):
-            seconds = compared(tiled, lambda m=model: overlapping(m), options.rounds)
-            rows.append([f"tiles against overlapping windows{name}", f"{bp:,} bp", *seconds, differs])
+            took = compared(tiled, lambda m=model: overlapping(m), options.rounds)
+            rows.append([f"tiles against overlapping windows{name}", f"{bp:,} bp", *took, differs])
     for length in (bp // 4, bp):
         held = [held_bytes(options, how, length, tile) / 2**20 for how in ("tiled", "one pass")]
         shown_mb = f"{length:,} bp: {held[0]:.0f} MB against {held[1]:.0f}"
@@ -210,11 +218,11 @@ def mutagenesis(options: Any) -> list[list[Any]]:
         ("classification head", of_head, lambda: by_full_passes(head, ids).effects),
         ("masked language model", lambda: masked_effects(language, ids), hidden_one_by_one),
     ):
-        seconds = compared(kept("ours", ours), kept("theirs", theirs), 1)
-        rows.append([name, f"{bp:,} bp", *seconds, float(np.abs(made["ours"] - made["theirs"]).max())])
+        took = compared(kept("ours", ours), kept("theirs", theirs), 1)
+        rows.append([name, f"{bp:,} bp", *took, float(np.abs(made["ours"] - made["theirs"]).max())])
     pseudo = pseudo_likelihood_change(language)
-    seconds = interleaved({"ours": lambda: all_effects(language, ids, pseudo)}, 1, warmup=0)["ours"][0]
-    return [*rows, ["pseudo-likelihood", f"{bp:,} bp", seconds, "", "", ""]]
+    took = seconds(lambda: all_effects(language, ids, pseudo))
+    return [*rows, ["pseudo-likelihood", f"{bp:,} bp", took, "", "", ""]]
 
 
 def variants(options: Any) -> list[list[Any]]:
@@ -270,8 +278,32 @@ def scored(options: Any, loaded: AnyModel, genome: Genome, apart: int, count: in
     for score in ("masked-llr", "pseudo-likelihood"):
         scorer = variant_scorer(loaded, [score])
         differs = float(np.abs(scorer.score(genome, made)[:, 0] - windows(score)).max())
-        seconds = compared(lambda s=scorer: s.score(genome, made), lambda n=score: windows(n), options.rounds)
-        rows.append([score, f"{count:,} variants", *seconds, differs])
+        took = compared(lambda s=scorer: s.score(genome, made), lambda n=score: windows(n), options.rounds)
+        rows.append([score, f"{count:,} variants", *took, differs])
+    return rows
+
+
+def vcf(options: Any) -> list[list[Any]]:
+    """As many variants on as many bases as all of yeast: 120 bp apart."""
+    count = 50 if options.quick else 100_000
+    rng = np.random.default_rng(SEED)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        network(options, ConvNovaForMaskedLM).save_pretrained(folder / "model")
+        genome = genome_of(folder, 120 * (count + 1))
+        ids = genome.sequence("chr1")
+        starts = 60 + 120 * np.arange(count)
+        new = (ids[starts] + rng.integers(1, 4, count)) % 4
+        places = zip(starts + 1, decode(ids[starts]), decode(new.astype(np.uint8)), strict=True)
+        head = "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        lines = [f"chr1\t{place}\t.\t{old}\t{alt}\t.\t.\t.\n" for place, old, alt in places]
+        (folder / "in.vcf").write_text(head + "".join(lines))
+        for score in ("masked-llr", "pseudo-likelihood"):
+            paths = [folder / one for one in ("in.vcf", "g.fa", "model", f"{score}.vcf.gz")]
+            given = VariantSettings(*paths, scores=[score])
+            took = seconds(lambda given=given: score_variants(given, Console(quiet=True)))
+            rows.append([f"{score}, the command", f"{count:,} variants", took, "", "", ""])
     return rows
 
 
@@ -293,13 +325,30 @@ def embeddings(options: Any) -> list[list[Any]]:
         return np.concatenate(found)
 
     made: dict[str, Any] = {}
-    seconds = compared(
+    took = compared(
         lambda: made.__setitem__("ours", embed(model, sequences)),
         lambda: made.__setitem__("theirs", in_order()),
         1,
     )
     differs = float(np.abs(made["ours"] - made["theirs"]).max())
-    return [["by length against file order", f"{count:,} sequences, {lengths.sum():,} bp", *seconds, differs]]
+    return [["by length against file order", f"{count:,} sequences, {lengths.sum():,} bp", *took, differs]]
+
+
+def bf16(options: Any) -> list[list[Any]]:
+    bp = 4_096 if options.quick else 2**18
+    whole, half = masked_lm(options), masked_lm(options)
+    half.model.load_state_dict(whole.model.state_dict())
+    set_arithmetic(half.model, ComputeSettings(precision="bf16"))
+    with tempfile.TemporaryDirectory() as name:
+        genome = genome_of(Path(name), bp)
+
+        def tiled(loaded: AnyModel) -> np.ndarray:
+            tiles = tiles_of(genome, genome.chromosomes, 2**15, loaded.model.config.receptive_field)
+            return np.concatenate([predict_group(loaded, genome, [one], False)[0] for one in tiles])
+
+        differs = float(np.abs(tiled(half) - tiled(whole)).max())
+        took = compared(lambda: tiled(half), lambda: tiled(whole), options.rounds)
+    return [["bf16 against fp32, tiles", f"{bp:,} bp", *took, differs]]
 
 
 def int8(options: Any) -> list[list[Any]]:
@@ -321,10 +370,10 @@ def int8(options: Any) -> list[list[Any]]:
         export(ExportSettings(folder / "model", folder / "int8.onnx", **given), quiet)
         whole, small = (onnx_session(folder / f"{name}.onnx") for name in ("whole", "int8"))
         differs = float(np.abs(onnx_logits(small, ids, mask) - onnx_logits(whole, ids, mask)).max())
-        seconds = compared(
+        took = compared(
             lambda: onnx_logits(small, ids, mask), lambda: onnx_logits(whole, ids, mask), 3 * options.rounds
         )
-    return [["int8 against fp32", f"{batch} x {length:,} bp", *seconds, differs]]
+    return [["int8 against fp32", f"{batch} x {length:,} bp", *took, differs]]
 
 
 if __name__ == "__main__":
