@@ -94,8 +94,8 @@ def _quality(settings: CompareSettings, found: Comparison) -> list[str]:
         rows.append(
             [
                 *(name, *scores, score_text(one.mean, one.sd, 100)),
-                f"{min(epochs):.1f} to {max(epochs):.1f}",
-                " to ".join(f"{size:,}" for size in sizes),
+                _range([f"{one:.2g}" for one in (min(epochs), max(epochs))]),
+                _range([f"{size:,}" for size in (sizes[0], sizes[-1])]),
             ]
         )
     lines = [f"## {settings.suite}: test scores x 100, mean ± sd over {settings.seeds} seeds", ""]
@@ -103,7 +103,7 @@ def _quality(settings: CompareSettings, found: Comparison) -> list[str]:
     budget = (
         f"{settings.training.epochs} epochs"
         if settings.minutes is None
-        else f"as many steps as each makes in {settings.minutes:g} minutes by what was measured, but at most "
+        else f"as many steps as each makes in {60 * settings.minutes:g} s by what was measured, but at most "
         f"{settings.training.epochs} epochs; validation is not counted"
     )
     lines += [f"All from random weights, with one trainer, the best epoch on validation. Budget: {budget}."]
@@ -112,6 +112,10 @@ def _quality(settings: CompareSettings, found: Comparison) -> list[str]:
         lines += [f"Each learning rate is the best of {tried} on validation: first seed, mean over tasks."]
     lines += [f"{name} was not trained: {one.failure}" for name, one in found.quality.items() if one.failure]
     return [*lines, "Scores with intervals, published values and settings: quality/report.md.", ""]
+
+
+def _range(ends: Sequence[str]) -> str:
+    return " to ".join(dict.fromkeys(ends))
 
 
 def _ratios(found: Comparison) -> list[str]:
