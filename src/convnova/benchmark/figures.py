@@ -8,7 +8,10 @@ from convnova.benchmark.sheets import parameters_text
 from convnova.benchmark.table import Column, ResultsTable, Row, metric_title, scale_of
 from convnova.training.figures import new_figure, png, styled
 
-OUR_COLOURS = ("#1b4965", "#e07a2f", "#009e73", "#cc79a7", "#56b4e9", "#8c6d1f")
+OUR_COLOURS = (
+    *("#1b4965", "#e07a2f", "#009e73", "#cc79a7", "#56b4e9", "#8c6d1f"),
+    *("#6a3d9a", "#a6c13a", "#b2182b", "#3a3a3a"),
+)
 THEIR_COLOURS = ("#8a929c", "#c3c9d1", "#6a6270", "#e3e1dc")
 _HATCHES = ("", "///", "...", "xx")
 BEST = "best published"
