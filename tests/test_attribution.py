@@ -30,6 +30,7 @@ KINDS = {
     "U-Net": {"downsampling": (1, 2, 1)},
     "segments": {"pooling": "segments", "pooling_segments": 3},
     "center": {"pooling": "center"},
+    "dropout": {"dropout": 0.1, "classifier_dropout": 0.3},
     "max": {"pooling": "max"},
 }
 

@@ -3,10 +3,13 @@
 import io
 
 import pytest
+import torch
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 from tiny_task import letters, settings, training, write_rows
 
-from convnova.baselines.systems import CONFIGS, PRESETS
+from convnova.baselines.architectures import any_config, any_preset, sequence_classifier
+from convnova.baselines.systems import CONFIGS, PRESETS, backbone_of
 from convnova.data.packed import pack
 from convnova.errors import InputError
 from convnova.inference.predict import pooled_embeddings, predict
@@ -16,6 +19,7 @@ from convnova.training.finetune_task import finetune_task
 from convnova.training.gene_finding import starting_point
 from convnova.training.gene_settings import GeneFindingSettings
 from convnova.training.task_settings import TaskNetworkSettings
+from convnova.training.weights import load_pretrained
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
@@ -81,9 +85,44 @@ def test_a_trained_system_is_started_from(method, tmp_path):
     assert "new: classifier.weight, classifier.bias; dropped: classifier" in screen.getvalue()
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_system_without_a_head_is_started_from_and_every_tensor_is_told(name, tmp_path):
+    config = any_preset(name, **{"hidden_size": 8} | MODELS[name])
+    backbone = backbone_of(config)
+    if not list(backbone.parameters()):
+        return  # counts of words have no weights
+    backbone.save_pretrained(tmp_path)
+    model = sequence_classifier(any_config(tmp_path, num_labels=2))
+    report = load_pretrained(model, tmp_path)
+    own = backbone.state_dict()
+    assert all(torch.equal(tensor, own[key]) for key, tensor in model.backbone.state_dict().items())
+    assert {key.partition(".")[0] for key in report.new} <= {"classifier"}
+    assert set(report.loaded) == {f"backbone.{key}" for key in own}
+
+
+@pytest.mark.parametrize("name", ["dnabert-3", "caduceus-ps-1k"])
+def test_tensors_that_do_not_fit_a_system_are_refused(name, tmp_path):
+    config = any_preset(name, **{"hidden_size": 8} | MODELS[name])
+    backbone_of(config).save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    dropped = next(key for key in tensors if "layer" in key)
+    changed = next(key for key in tensors if "embeddings" in key)
+    rows = len(tensors[changed]) - 1
+    given = {key: one for key, one in tensors.items() if key != dropped}
+    given |= {"strange": torch.zeros(1), changed: tensors[changed][:rows].clone()}
+    save_file(given, tmp_path / "model.safetensors")
+    model = sequence_classifier(any_config(tmp_path, num_labels=2))
+    with pytest.raises(InputError, match=r"do not fit: .*strange is not in the model.* is missing.*is \("):
+        load_pretrained(model, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"model": "preset:dnabert-3-0.5m", "network": TaskNetworkSettings(hidden_size=97)},
+            r"dnabert: The hidden size \(97\) is not a multiple of the number of attention heads",
+        ),
         ({"model": "preset:caduceus-ph-2k"}, r"there is no preset 'caduceus-ph-2k'; nearest are caduceus-ph"),
         (
             {"network": TaskNetworkSettings(kernel_size=3)},

@@ -48,7 +48,7 @@ def test_costs_are_measured_once_and_end_where_a_model_does(measured, tmp_path):
     assert [key for key in measured if key[1] == "training"] == [
         (name, "training", length) for name in ("convnova", "cnn") for length in (256, 1024, 4096)
     ]
-    assert "1,024 bp, then out of memory" in text
+    assert "1,024 bp, then out of memory" in (tmp_path / "compare.md").read_text()
     assert "8,192 bp" in text
     report = (tmp_path / "compare.md").read_text()
     assert "| convnova | 2.00 | 1.00 | 2.00 | 1.00 |" in report
@@ -146,7 +146,7 @@ def test_models_are_trained_on_a_suite_beside_their_costs(measured, tmp_path):
     )
     assert set(found.quality) == {"convnova", "cnn", "kmers"}
     assert all(-1 <= one.mean <= 1 and one.sd >= 0 for one in found.quality.values())
-    assert "mean score" in text
+    assert " score " in text
     report = (tmp_path / "out/compare.md").read_text()
     assert "## gue: test scores x 100, mean ± sd over 2 seeds" in report
     assert "Budget: 1 epochs." in report
@@ -242,6 +242,7 @@ def test_names_of_systems_and_models():
         "hyenadna": "preset:hyenadna-1.7m",
     }
     assert named_models("new=preset:nt", "0.5m") == {"new": "preset:nt"}
+    assert named_models("deepsea", "1.7m") == {"deepsea": "preset:deepsea"}
     with pytest.raises(InputError, match=r"there is no system 'caduceus'; nearest are caduceus-p"):
         named_models("caduceus", "0.5m")
     assert all(set(sizes) == {"0.5m", "1.7m"} for sizes in SYSTEMS.values())
@@ -249,11 +250,11 @@ def test_names_of_systems_and_models():
 
 def test_quality_is_the_mean_over_tasks_and_its_spread_that_over_seeds():
     rows = [("a", 0, 0.5), ("a", 1, 0.7), ("b", 0, 0.1), ("b", 1, 0.5)]
-    about = {"metric": "mcc", "epochs": 2.0, "parameters": 7}
+    about = {"metric": "mcc", "epochs": 2.0}
     results = [{"task": t, "seed": seed, "scores": {"mcc": s}} | about for t, seed, s in rows]
     quality = quality_of(results)
     assert quality.tasks == {"a": [0.5, 0.7], "b": [0.1, 0.5]}
-    assert (quality.epochs, quality.parameters) == ({"a": 2.0, "b": 2.0}, (7, 7))
+    assert quality.epochs == {"a": 2.0, "b": 2.0}
     assert quality.mean == pytest.approx(0.45)
     assert quality.sd == pytest.approx(0.3 / 2**0.5)
 
@@ -271,6 +272,7 @@ def test_quality_is_the_mean_over_tasks_and_its_spread_that_over_seeds():
         ({"minutes": 3.0}, "minutes need a suite to train on"),
         ({"suite": "gue", "minutes": 0.0}, "minutes must be above 0, got 0"),
         ({"lengths_bp": [1024, 256]}, "lengths_bp must be ascending and at least 1"),
+        ({"lengths_bp": []}, "lengths_bp must be ascending and at least 1"),
         ({"most_seconds": 0.0}, "most_seconds must be above 0, got 0"),
         ({"seeds": 0}, "seeds must be at least 1, got 0"),
     ],

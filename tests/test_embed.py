@@ -247,3 +247,19 @@ def test_what_cannot_be_is_one_line(folder, tmp_path, monkeypatch, capsys, argum
     assert message in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_what_lies_beside_is_not_replaced(folder, tmp_path):
+    for name in ("o.names.csv", "o.png"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match=r"o\.names\.csv: already exists"):
+        run(folder, tmp_path / "o.npy")
+    with pytest.raises(InputError, match=r"o\.png: already exists"):
+        run(folder, tmp_path / "o.parquet", figure=tmp_path / "o.png")
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"mine"}
+
+
+def test_sequences_of_n_alone_are_told(folder, tmp_path):
+    (tmp_path / "in.fa").write_text(">a\nNNNN\n>b\nACGT\n")
+    _, said = run(folder, tmp_path / "o.npy", input=str(tmp_path / "in.fa"))
+    assert "1 of 2 sequences are only N: what is embedded says nothing of them" in said

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -285,3 +286,35 @@ def test_what_cannot_be_is_refused(folder, tmp_path, changes, message):
     }
     with pytest.raises(InputError, match=message):
         run(folder, changes.pop("output", tmp_path / "out"), **changes)
+
+
+def test_chromosomes_that_zarr_cannot_name_are_refused(folder, tmp_path):
+    pytest.importorskip("zarr")
+    (tmp_path / "odd.fa").write_text(">a/b\nACGT\n>a\nACGTA\n")
+    with pytest.raises(InputError, match=r"o\.zarr: 'a/b' can be no array of Zarr; rename the chromosome"):
+        run(folder, tmp_path / "o.zarr", genome=tmp_path / "odd.fa")
+    assert not (tmp_path / "o.zarr").exists()
+
+
+def test_a_model_of_sequences_of_one_length_knows_its_window(folder, tmp_path):
+    pytest.importorskip("pybigtools")
+    shutil.copytree(folder / "task", tmp_path / "task")
+    record = json.loads((tmp_path / "task/task.json").read_text()) | {"window_bp": 30}
+    (tmp_path / "task/task.json").write_text(json.dumps(record))
+    given = {"model": tmp_path / "task", "step_bp": 10, "decimals": 4}
+    known, _ = run(folder, tmp_path / "known", **given)
+    given |= {"model": folder / "task", "window_bp": 30}
+    told, _ = run(folder, tmp_path / "told", **given)
+    assert [path.read_bytes() for path in known] == [path.read_bytes() for path in told]
+
+
+def test_bins_of_n_alone_are_missing(folder, tmp_path):
+    library = pytest.importorskip("pybigtools")
+    (tmp_path / "gap.fa").write_text(f">a\n{'ACGT' * 10}{'N' * 60}{'GATTACA' * 5}\n")
+    given = {"model": folder / "task", "window_bp": 30, "step_bp": 10, "decimals": 4}
+    run(folder, tmp_path / "out", genome=tmp_path / "gap.fa", **given)
+    values = library.open(str(tmp_path / "out/yes.bw")).values("a", 0, 135)
+    assert list(np.flatnonzero(np.isnan(values))) == list(range(40, 100))
+    with pytest.raises(InputError, match=r"no\.bw: already exists; give another name, or --overwrite"):
+        run(folder, tmp_path / "out", genome=tmp_path / "gap.fa", **given)
+    run(folder, tmp_path / "out", genome=tmp_path / "gap.fa", overwrite=True, **given)

@@ -332,6 +332,8 @@ def test_a_mismatch_is_counted_and_many_are_another_genome(folder, tmp_path):
             "give --window_bp, the length of the sequences that the model was trained on",
         ),
         (ROWS, ["--window_bp", "0"], "window_bp must be at least 1"),
+        (ROWS, ["--threads", "0"], "threads must be at least 1, got 0"),
+        (ROWS, ["--scores", "masked-llr,masked-llr"], "score 'masked-llr' is named twice; name each once"),
         (ROWS, ["--output", "out.bed"], "the name must end with one of .vcf, .vcf.gz, .csv"),
         (ROWS, ["--output", "OUT.VCF.GZ"], "the name must end with one of .vcf, .vcf.gz"),
         (ROWS, ["--model", "unet"], "the network downsamples, so a change moves"),

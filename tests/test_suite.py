@@ -314,6 +314,7 @@ BAD = [
         "two models are called 'nt'; give each a name of its own: NAME=preset",
     ),
     ({"model": "a b=preset:nt,a_b=preset:nt"}, "two models are called 'a_b'"),
+    ({"model": "a="}, "a=: there is no model behind the =; write NAME=preset:NAME or NAME=folder"),
     ({"model": "preset:tn"}, "there is no preset 'tn'"),
     ({"model": "no/such/folder"}, "no/such/folder: no ConvNova model in it"),
     ({"protocol": "sound"}, "protocol sound: gue mouse/2 publishes its validation part; choose protocol gue"),

@@ -46,6 +46,11 @@ LABELS = {
         ["--read.label_columns", "lable"],
         r"train\.csv: there is no column 'lable' \(--read.label_columns\), only 'sequence', 'label'; did you",
     ),
+    "only N": (
+        table("01", texts=["NNNNNNNN"] * 20),
+        [],
+        r"train\.csv: its sequences are only N, so train says nothing; give others",
+    ),
     "one class": (
         table("1"),
         [],

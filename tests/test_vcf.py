@@ -164,3 +164,16 @@ def test_scores_that_are_not_one_a_line_leave_no_file(tmp_path):
     with pytest.raises(ValueError, match="zip"):
         write_scored(tmp_path / "out.vcf", source, [Field("x", "")], [[[1.0, 2.0]]], {})
     assert not (tmp_path / "out.vcf").exists()
+
+
+def test_a_bgzip_file_cut_between_blocks_is_told(tmp_path):
+    pysam = pytest.importorskip("pysam")
+    path = tmp_path / "in.vcf.gz"
+    with pysam.BGZFile(str(path), "wb") as file:
+        file.write(HEADER.encode())
+        file.flush()
+        file.write(line(5).encode())
+    assert len(list(read_records(path))) == 1
+    path.write_bytes(path.read_bytes()[:-28])
+    with pytest.raises(InputError, match=r"in\.vcf\.gz: the gzip file ends early; copy or download it again"):
+        list(read_records(path))

@@ -183,8 +183,9 @@ class Output(nn.Module):
 
     def __init__(self, model: Any, target: int):
         super().__init__()
-        self.model = copy.deepcopy(model).cpu().double().eval()
+        self.model = copy.deepcopy(model).cpu().double()
         self.target = target
+        self.eval()  # all of it: tangermeme leaves a module in the mode that it found
 
     def forward(self, bases: Tensor, mask: Tensor) -> Tensor:
         """Return the output, (B, 1).

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from transformers.utils import logging as transformers_logging
 
 from convnova.analysis.embed_settings import EmbedSettings
 from convnova.analysis.embedding_figure import embedding_figure
@@ -35,7 +36,7 @@ from convnova.inference.embeddings import (
 )
 from convnova.inference.saved_task import TASK_NAME
 from convnova.training.figures import write_figure
-from convnova.writing import check_other, make_folder, make_place
+from convnova.writing import check_new, check_other, make_folder, make_place
 
 BLOCK_BASES, BLOCK_SEQUENCES = 2**25, 2**16
 """Most bases, and sequences, that are held and sorted by length at once."""
@@ -60,8 +61,9 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
     check_other(settings.output, settings.input)
     if settings.figure is not None:
         make_place(settings.figure, settings.output)
+        check_new(settings.figure, settings.overwrite)
     make_ready(model, settings)
-    count = 0
+    count = unknown = 0
     shown: list[NDArray[np.float32]] = []
     labels: list[str] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -81,8 +83,10 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
             else:
                 for places, values in _parts(model, block, reading, count):
                     file.add(places, values)
-            count += len(block)
+            count, unknown = count + len(block), unknown + int(block.ids.is_unknown.sum())
             progress.update(task, description=f"{count:,} sequences")
+    if unknown:
+        say(console, f"{unknown:,} of {counted(count)} are only N: what is embedded says nothing of them")
     if settings.figure is not None and count < 2:
         say(console, "no figure: components are of two sequences and more")
     elif settings.figure is not None:
@@ -101,6 +105,8 @@ def load_model(folder: Path) -> Any:
     config = any_config(folder)
     if (folder / TASK_NAME).exists() or hasattr(config, "dilations"):
         return load_any(folder).model
+    transformers_logging.set_verbosity_error()  # it tells that there is no head, which is not needed
+    transformers_logging.disable_progress_bar()
     return classifier_class(config).from_pretrained(folder, config=config).eval()
 
 

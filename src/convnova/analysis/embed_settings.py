@@ -39,6 +39,7 @@ class EmbedSettings(ComputeSettings):
     """How the input is read."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.output.suffix not in FORMATS:
             raise InputError(f"{self.output}: the name must end with one of {', '.join(FORMATS)}")
         if self.figure is not None and (self.figure.suffix != ".png" or self.level != "sequence"):

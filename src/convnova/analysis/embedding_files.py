@@ -39,7 +39,9 @@ def embedding_file(path: Path, channels: int, half: bool, overwrite: bool = Fals
     Raises:
         InputError: when the library of its format is missing, or the file exists and may not be replaced.
     """
-    check_new(path, overwrite)
+    names = path.with_suffix(".names.csv")
+    for one in (path, names) if path.suffix == ".npy" else (path,):
+        check_new(one, overwrite)
     dtype = np.dtype(np.float16 if half else np.float32)
     if path.suffix == ".parquet":
         with whole_file(path) as staging:
@@ -49,7 +51,6 @@ def embedding_file(path: Path, channels: int, half: bool, overwrite: bool = Fals
             finally:
                 parquet.close()
     elif path.suffix == ".npy":
-        names = path.with_suffix(".names.csv")
         with (
             whole_file(path) as staging,
             whole_file(names) as beside,

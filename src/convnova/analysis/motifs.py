@@ -21,6 +21,8 @@ from convnova.sequence import decode
 
 FEWEST_SEQLETS = 20
 """Of a sign, from which motifs are made."""
+_NOISE = 1e-6
+"""That is added to contributions, as a share of what they spread by."""
 _TRIMMED_BELOW = 0.3
 """Share of the strongest position below which the flanks of a motif are cut."""
 
@@ -68,11 +70,15 @@ def find_motifs(found: Attributions, window_bp: int = 11, seed: int = 0) -> list
         return []
     # Seqlets need flanks, so that what lies at an end would be left out: letters unknown are put around.
     around = ((0, 0), (2 * window_bp, 2 * window_bp), (0, 0))
+    # Two stretches of zeros are to modisco-lite neither alike nor different but NaN, which ends all.
+    hypothetical = np.pad(found.hypothetical, around)
+    noise = np.random.default_rng(seed).normal(size=hypothetical.shape)
+    hypothetical = hypothetical + _NOISE * found.hypothetical.std() * noise
     try:
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), _drawing_from(seed):
             by_sign = tfmodisco(
                 one_hot=np.pad(found.one_hot, around, constant_values=0.25),
-                hypothetical_contribs=np.pad(found.hypothetical, around),
+                hypothetical_contribs=hypothetical,
                 sliding_window_size=window_bp,
                 flank_size=window_bp // 2,
                 trim_to_window_size=window_bp + 1,

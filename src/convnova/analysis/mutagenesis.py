@@ -53,7 +53,7 @@ from convnova.inference.mutagenesis import (
 from convnova.inference.output_names import file_names
 from convnova.inference.tables import write_table
 from convnova.inference.tiles import with_halo
-from convnova.sequence import ALPHABET, Ids, decode, reverse_complement
+from convnova.sequence import ALPHABET, Ids, N, decode, reverse_complement
 from convnova.training.figures import write_figure
 from convnova.writing import check_new, make_folder, whole_file, write_text
 
@@ -101,6 +101,12 @@ def mutate(settings: MutagenesisSettings, console: Console | None = None) -> lis
     loaded = load_any(settings.model)
     what, effects = _effects(settings, loaded)
     regions = _regions(settings, loaded)
+    known = [region for region in regions if (region.changed != N).any()]
+    if not known:
+        raise InputError("there is only N, so there is no base to change; give others")
+    if len(known) < len(regions):
+        say(console, f"{counted(len(regions) - len(known), 'sequence')} of N alone left out")
+    regions = known
     if len(regions) > settings.most_sequences:
         say(console, f"the first {settings.most_sequences} of {len(regions):,} sequences (most_sequences)")
         regions = regions[: settings.most_sequences]

@@ -35,8 +35,8 @@ class MutagenesisSettings(ComputeSettings):
     """Whether effects are averaged over both strands; default as the model predicts, and of a masked language
     model one strand."""
     window_bp: int | None = None
-    """Length of the sequence around an interval that a model of sequences reads; default the interval, or of
-    a model of tracks the window that it was trained with."""
+    """Length of the sequence around an interval that a model of sequences reads; default that of its
+    training, or the interval where sequences of several lengths were trained on."""
     most_sequences: int = 20
     """Sequences or intervals that are looked at, the first ones: each has a figure."""
     overwrite: bool = False
@@ -49,6 +49,7 @@ class MutagenesisSettings(ComputeSettings):
     """Folder for the memory-mapped genome; default beside the FASTA."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.input is None) == (self.genome is None):
             raise InputError("give either input, sequences, or genome with intervals")
         if self.genome is not None and not self.intervals:

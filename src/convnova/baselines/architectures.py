@@ -39,8 +39,11 @@ def any_preset(name: str, **changes: Any) -> AnyConfig:
     if name in PRESETS:
         check_settings(PRESETS[name].system, changes)
         return preset_config(name, **changes)
-    if name not in OWN_PRESETS and (near := nearest(name, [*OWN_PRESETS, *PRESETS])):
-        raise InputError(f"there is no preset {name!r}; nearest are {', '.join(near)}")
+    if name not in OWN_PRESETS:
+        known = [*OWN_PRESETS, *PRESETS]
+        near = nearest(name, known)
+        hint = f"nearest are {', '.join(near)}" if near else f"choose one of {', '.join(known)}"
+        raise InputError(f"there is no preset {name!r}; {hint}")
     return preset(name, **changes)
 
 

@@ -123,5 +123,12 @@ def preset_config(name: str, **changes: Any) -> BaselineConfig:
 
 
 def backbone_of(config: BaselineConfig) -> Backbone:
-    """Return the system of a configuration, with random weights."""
-    return _CLASSES[type(config)](config)
+    """Return the system of a configuration, with random weights.
+
+    Raises:
+        InputError: when its sizes do not go together.
+    """
+    try:
+        return _CLASSES[type(config)](config)
+    except ValueError as error:
+        raise InputError(f"{config.model_type}: {' '.join(str(error).split())}") from None

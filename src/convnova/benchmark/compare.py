@@ -33,8 +33,7 @@ SYSTEMS = {
     "hyenadna": {"0.5m": "hyenadna-0.5m", "1.7m": "hyenadna-1.7m"},
     "caduceus-ph": {"0.5m": "caduceus-ph-0.5m", "1.7m": "caduceus-ph-1.7m"},
     "caduceus-ps": {"0.5m": "caduceus-ps-0.5m", "1.7m": "caduceus-ps-1.7m"},
-    "cnn": {"0.5m": "cnn", "1.7m": "cnn"},
-    "kmers": {"0.5m": "kmers", "1.7m": "kmers"},
+    **{name: {"0.5m": name, "1.7m": name} for name in ("cnn", "deepsea", "danq", "deepatt", "kmers")},
 }
 """Preset of each system by size."""
 COSTS_NAME, TABLE_NAME = "costs.csv", "compare.md"
@@ -50,15 +49,15 @@ def compare(settings: CompareSettings, console: Console | None = None) -> Compar
     console = console or log_console()
     quiet_libraries()
     models = named_models(settings.models, settings.size)
-    make_folder(settings.output)
     sizes = {name: size_of(source) for name, source in models.items()}
+    make_folder(settings.output)
     threads = settings.threads or torch.get_num_threads()
     table = CostTable(settings.output / COSTS_NAME, threads, settings.most_seconds, console)
     costs = _costs(settings, models, table)
     quality = {} if settings.suite is None else train_all(settings, models, table, console)
     found = Comparison(sizes, costs, quality)
     header, rows = table_of(found)
-    console.print(plain_table(header, rows))
+    console.print(plain_table(header[:-2], [row[:-2] for row in rows]))  # the longest lengths are wide
     write_text(settings.output / TABLE_NAME, report(settings, found))
     for kind in ("time", "memory"):
         write_figure(settings.output / f"{kind}.png", partial(growth_figure, costs, kind))

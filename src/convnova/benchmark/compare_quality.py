@@ -49,8 +49,6 @@ class Quality(NamedTuple):
     """Scores by task, one a seed."""
     epochs: Mapping[str, float] = MappingProxyType({})
     """Epochs that the trainings on a task had, on average."""
-    parameters: tuple[int, int] = (0, 0)
-    """Least and most weights of a model; systems of one length have more for a longer one."""
     failure: str = ""
     """Why it was not trained; empty where it was."""
 
@@ -91,7 +89,7 @@ def train_all(
     ready = {name: own for name, own in by_model.items() if name not in failures}
     reason = ""
     try:
-        run_jobs(list(chain(*zip(*ready.values(), strict=True))), suite, console)
+        run_jobs(list(chain(*zip(*ready.values(), strict=True))), suite, console, is_shown=False)
     except InputError as error:  # the other jobs have ended by then
         reason = str(error)
     found = {name: Quality(failure=failure) for name, failure in failures.items()}
@@ -190,15 +188,7 @@ def quality_of(results: Sequence[dict[str, Any]], learning_rate: float | None = 
         by_task[one["task"]].append(score)
     means = [fmean(scores) for scores in by_seed.values()]
     epochs = {task: fmean(one["epochs"] for one in results if one["task"] == task) for task in by_task}
-    sizes = [one["parameters"] for one in results]
-    return Quality(
-        fmean(means),
-        spread(means),
-        learning_rate,
-        dict(by_task),
-        epochs,
-        (min(sizes), max(sizes)),
-    )
+    return Quality(fmean(means), spread(means), learning_rate, dict(by_task), epochs)
 
 
 def spread(values: Sequence[float]) -> float:

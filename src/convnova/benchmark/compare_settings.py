@@ -17,10 +17,11 @@ class CompareSettings:
     output: Path
     """Folder for the results; a run that stopped goes on there."""
     models: str = "convnova,hyenadna,caduceus-ph,caduceus-ps,dnabert,dnabert2,nt,cnn,kmers"
-    """Systems, with commas between; or, as in convnova benchmark, NAME=preset:NAME or NAME=folder."""
+    """Systems, with commas between, deepsea, danq and deepatt too; or, as in convnova benchmark,
+    NAME=preset:NAME or NAME=folder."""
     size: Literal["0.5m", "1.7m"] = "0.5m"
-    """About how many weights each has in use, where a system is only named; cnn and kmers
-    have one size."""
+    """About how many weights each has in use, where a system is only named; cnn, kmers, deepsea, danq and
+    deepatt have one size."""
     suite: str | None = None
     """Suite whose tasks are trained on from scratch; default none, then only costs are measured."""
     tasks: str | None = None
@@ -42,7 +43,7 @@ class CompareSettings:
     lengths_bp: list[int] = field(default_factory=lambda: list(LENGTHS_BP))
     """At what lengths costs are measured, as far as each model goes."""
     most_seconds: float = 120.0
-    """Longest that one measurement may take."""
+    """Longest that one measurement may take, beside the start of its process."""
     threads: int | None = None
     """CPU threads of a training and of a measurement; default all cores."""
 
@@ -58,7 +59,7 @@ class CompareSettings:
             raise InputError("learning_rates need a suite to choose on")
         if self.minutes is not None and self.suite is None:
             raise InputError("minutes need a suite to train on")
-        if any(length < 1 for length in self.lengths_bp) or sorted(set(self.lengths_bp)) != self.lengths_bp:
+        if not self.lengths_bp or min(self.lengths_bp) < 1 or sorted(set(self.lengths_bp)) != self.lengths_bp:
             raise InputError(f"lengths_bp must be ascending and at least 1, got {self.lengths_bp}")
         if self.most_seconds <= 0:
             raise InputError(f"most_seconds must be above 0, got {self.most_seconds:g}")

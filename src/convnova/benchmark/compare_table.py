@@ -15,6 +15,7 @@ from convnova.benchmark.costs import BASES, KINDS, Cost, Kind, Size, growth
 from convnova.benchmark.formats import markdown_table
 from convnova.benchmark.sheets import score_text
 from convnova.benchmark.suite import command_line
+from convnova.data.table import counted
 from convnova.precision import resolve_precision
 from convnova.training.record import processor, source_commit
 
@@ -37,10 +38,9 @@ def table_of(found: Comparison) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of the table; speeds are beside those of the first model."""
     first = next(iter(found.sizes))
     is_chosen = any(one.learning_rate is not None for one in found.quality.values())
-    header = ["model", *(["mean score"] if found.quality else []), *(["learning rate"] if is_chosen else [])]
-    header += ["parameters", "multiply-adds a bp"]
-    header += [f"training, {SHOWN_BP:,} bp: bp/s", "of the first", "inference: bp/s", "of the first"]
-    header += ["training: MB", "longest, training", "longest, inference"]
+    header = ["model", *(["score"] if found.quality else []), *(["rate"] if is_chosen else [])]
+    header += ["parameters", "mult-adds/bp", "training bp/s", "of first", "inference bp/s", "of first"]
+    header += ["training MB", "longest training", "longest inference"]
     rows = []
     for name, size in found.sizes.items():
         row = [name]
@@ -86,25 +86,26 @@ def _quality(settings: CompareSettings, found: Comparison) -> list[str]:
     """Return the lines on what each model reached on each task, and how it was trained."""
     trained = {name: one for name, one in found.quality.items() if not one.failure}
     tasks = list(dict.fromkeys(task for one in trained.values() for task in one.tasks))
-    header = ["model", *tasks, "mean", "epochs", "weights"]
+    header = ["model", *tasks, "mean", "epochs"]
     rows = []
     for name, one in trained.items():
         scores = [score_text(fmean(one.tasks[task]), spread(one.tasks[task]), 100) for task in tasks]
-        epochs, sizes = [one.epochs[task] for task in tasks], sorted(set(one.parameters))
+        epochs = [one.epochs[task] for task in tasks]
         rows.append(
             [
                 *(name, *scores, score_text(one.mean, one.sd, 100)),
-                _range([f"{one:.2g}" for one in (min(epochs), max(epochs))]),
-                _range([f"{size:,}" for size in (sizes[0], sizes[-1])]),
+                " to ".join(dict.fromkeys(f"{one:.2g}" for one in (min(epochs), max(epochs)))),
             ]
         )
-    lines = [f"## {settings.suite}: test scores x 100, mean ± sd over {settings.seeds} seeds", ""]
+    lines = [f"## {settings.suite}: test scores x 100, mean ± sd over {counted(settings.seeds, 'seed')}", ""]
     lines += [*markdown_table(header, rows), ""]
+    most = settings.training.most_steps
+    limit = f"{settings.training.epochs} epochs" + ("" if most is None else f" and {most:,} steps")
     budget = (
-        f"{settings.training.epochs} epochs"
+        f"at most {limit}"
         if settings.minutes is None
         else f"as many steps as each makes in {60 * settings.minutes:g} s by what was measured, but at most "
-        f"{settings.training.epochs} epochs; validation is not counted"
+        f"{limit}; validation is not counted"
     )
     lines += [f"All from random weights, with one trainer, the best epoch on validation. Budget: {budget}."]
     if settings.learning_rates:
@@ -112,10 +113,6 @@ def _quality(settings: CompareSettings, found: Comparison) -> list[str]:
         lines += [f"Each learning rate is the best of {tried} on validation: first seed, mean over tasks."]
     lines += [f"{name} was not trained: {one.failure}" for name, one in found.quality.items() if one.failure]
     return [*lines, "Scores with intervals, published values and settings: quality/report.md.", ""]
-
-
-def _range(ends: Sequence[str]) -> str:
-    return " to ".join(dict.fromkeys(ends))
 
 
 def _ratios(found: Comparison) -> list[str]:
@@ -173,19 +170,20 @@ def report(settings: CompareSettings, found: Comparison) -> str:
         f"`{command_line(sys.argv[1:])}`",
         *(
             "",
-            f"{processor()}, {threads} threads, {precision}, torch {torch.__version__}, commit "
-            f"{source_commit()}, {date.today()}.",
+            f"{processor()}, {counted(threads, 'thread')}, {precision}, torch {torch.__version__}, "
+            f"{date.today()}" + (f", commit {commit}." if (commit := source_commit()) else "."),
             "",
         ),
         *markdown_table(header, rows),
         "",
     ]
     lines += [
-        "Parameters are those in use. Multiply-adds are of matrix products and convolutions over 1 kb, or "
-        "the longest sequence that a model reads, as PyTorch counts them: scans and Fourier transforms are "
-        f"in none. MB is what a pass over {BASES:,} bases, or one sequence that is longer, holds at its peak "
-        "without the weights. A longest length is one of those asked for. A regression on k-mers is solved "
-        "at once: it has no step of training. A system of one length is counted at 1 kb.",
+        f"Speeds are of sequences of {SHOWN_BP:,} bp, and beside those of the first model. Parameters are "
+        "those in use. Multiply-adds are of matrix products and convolutions over 1 kb, or the longest "
+        "sequence that a model reads, as PyTorch counts them: scans and Fourier transforms are in none. MB "
+        f"is what a pass over {BASES:,} bases, or one sequence that is longer, holds at its peak without the "
+        "weights. A longest length is one of those asked for. A regression on k-mers is solved at once: it "
+        "has no step of training. A system of one length is counted at 1 kb.",
         "",
         *(_quality(settings, found) if found.quality else []),
         *_ratios(found),

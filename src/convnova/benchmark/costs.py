@@ -44,6 +44,8 @@ BASES = 2**15
 """Of a batch, where sequences are not longer than that."""
 _WARMUP_BP, _SIZE_BP = 256, 1024
 _USABLE_SHARE, _LONG_SECONDS = 0.8, 5.0
+_START_SECONDS = 60.0
+"""Most time that a process takes to begin, also on a machine that does other work."""
 READS_NO_MORE, TOO_LONG, FAILED = "reads no more", "longer than", "failed"
 """What a failure begins with."""
 
@@ -85,12 +87,14 @@ def measure_cost(asked: Cost, source: str, seconds: float) -> Cost:
     Args:
         asked: what to measure.
         source: the model, as ``--model`` takes it.
-        seconds: most time that it may take, with its start.
+        seconds: most time that it may take, beside its start.
     """
     given = json.dumps([source, asked.kind, asked.length_bp, asked.batch, asked.threads])
     try:
         command = [sys.executable, "-m", __spec__.name, given]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=_START_SECONDS + seconds, check=False
+        )
     except subprocess.TimeoutExpired:
         return asked._replace(failure=f"{TOO_LONG} {seconds:g} s")
     if answer.returncode == -signal.SIGKILL:

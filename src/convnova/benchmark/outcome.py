@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from convnova.baselines.heads import parameters_in_use
 from convnova.benchmark.jobs import PREDICTIONS_NAME, Job, data_checksums
 from convnova.benchmark.protocols import PROTOCOLS, PUBLISHED_GRID
 from convnova.benchmark.results import RESULT_NAME
@@ -175,7 +176,7 @@ def _about_training(best: Candidate, candidates: list[Candidate]) -> dict[str, A
     return {
         "validation": made.best.scores | {"epoch": made.best.epoch},
         "selection": made.selection,
-        "parameters": made.model.num_parameters(),
+        "parameters": parameters_in_use(made.model),
         "receptive_field_bp": made.model.config.receptive_field,
         "dilations": list(getattr(made.model.config, "dilations", ())),
         "pretrained": None if made.weights is None else str(made.weights),

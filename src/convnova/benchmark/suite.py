@@ -45,8 +45,10 @@ def benchmark(settings: BenchmarkSettings, console: Console | None = None) -> li
     return run_jobs(plan(settings), settings, console or log_console())
 
 
-def run_jobs(jobs: Sequence[Job], settings: BenchmarkSettings, console: Console) -> list[dict[str, Any]]:
-    """Run those jobs of a suite that are missing; all else is as in `benchmark`."""
+def run_jobs(
+    jobs: Sequence[Job], settings: BenchmarkSettings, console: Console, is_shown: bool = True
+) -> list[dict[str, Any]]:
+    """Run those jobs of a suite that are missing, and show the table; all else is as in `benchmark`."""
     output = settings.output
     if (output / RECORD_NAME).exists():
         raise InputError(f"{output}: another run wrote there ({RECORD_NAME}); choose another output folder")
@@ -69,22 +71,23 @@ def run_jobs(jobs: Sequence[Job], settings: BenchmarkSettings, console: Console)
     finally:
         claims.close()
     if len(failed) < len(jobs):
-        _report(settings, len({job.seed for job in jobs}), console)
+        _report(settings, len({job.seed for job in jobs}), console, is_shown)
     if failed:
         several = f"{len(failed)} of {len(jobs)} jobs failed; the same command tries them again. The first: "
         raise InputError(f"{several if len(jobs) > 1 else ''}{failed[0]}")
     return [json.loads((job.folder(output) / RESULT_NAME).read_text()) for job in jobs]
 
 
-def _report(settings: BenchmarkSettings, seeds: int, console: Console) -> None:
-    """Write the table of all results in the folder, and print it."""
+def _report(settings: BenchmarkSettings, seeds: int, console: Console, is_shown: bool) -> None:
+    """Write the table of all results in the folder, and print it where it is to be shown."""
     from convnova.benchmark.formats import print_report
     from convnova.benchmark.report import write_report
 
     output = settings.output
     with FileLock(output / ".report.lock"):
         report = write_report(output / "jobs", output, settings.suite, seeds)
-    print_report(console, report.sheets, report.table)
+    if is_shown:
+        print_report(console, report.sheets, report.table)
     for path in (report.markdown, report.csv, report.html):
         if path is not None:
             say(console, f"-> {path}")
@@ -209,6 +212,8 @@ def models_of(given: str) -> dict[str, str]:
     models: dict[str, str] = {}
     for item in filter(None, map(str.strip, given.split(","))):
         name, equals, source = item.rpartition("=")
+        if not source:
+            raise InputError(f"{item}: there is no model behind the =; write NAME=preset:NAME or NAME=folder")
         is_preset, is_scratch = source.startswith(PRESET), source.startswith(SCRATCH)
         if not is_preset:
             folder = Path(source.removeprefix(SCRATCH)).resolve()
@@ -217,7 +222,8 @@ def models_of(given: str) -> dict[str, str]:
             own = source.removeprefix(PRESET) if is_preset else folder.name
             name = f"{own}-scratch" if is_scratch else own
         if as_name(name) in map(as_name, models):
-            raise InputError(f"two models are called {name!r}; give each a name of its own: NAME={item}")
+            own = item.rpartition("=")[2]
+            raise InputError(f"two models are called {name!r}; give each a name of its own: NAME={own}")
         models[name] = source
     if not models:
         raise InputError("model names none; give at least one, such as preset:nt")

@@ -137,6 +137,8 @@ def _labelled(split: Split, table: SequenceTable, scheme: LabelScheme) -> Labell
             f"{table.source}: there are no labels, and {split} needs them; give them as in train, or use "
             "convnova classify for sequences without"
         )
+    if table.ids.is_unknown.all():
+        raise InputError(f"{table.source}: its sequences are only N, so {split} says nothing; give others")
     return LabelledSequences(table.ids, scheme.encode(table))
 
 

@@ -10,6 +10,8 @@ from typing import TextIO, cast
 from convnova.errors import InputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that ends a file of bgzip, without which a file that is cut between blocks looks whole."""
 
 
 @contextmanager
@@ -21,6 +23,8 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         kind: what should have been given, with its article: ``a BED file``.
     """
     try:
+        if _is_cut(path):
+            raise EOFError
         yield
     except InputError:
         raise
@@ -40,6 +44,18 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         # Which class a damaged gzip raises depends on the library that reads it (zlib, isal or zlib-ng).
         what = str(error).partition("\n")[0]
         raise InputError(f"{path}: cannot be read ({what}); copy or download it again") from error
+
+
+def _is_cut(path: Path) -> bool:
+    """Return whether a file is one of bgzip and does not end as one."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(14)
+        if not (head.startswith(_GZIP_MAGIC) and head[3] & 4 and head[12:] == b"BC"):
+            return False
+        file.seek(max(0, path.stat().st_size - len(_BGZIP_END)))
+        return file.read() != _BGZIP_END
 
 
 def file_checksum(path: Path | None, kind: str = "a file") -> str | None:

@@ -162,6 +162,7 @@ def write_scored(
     """
     is_compressed = path.suffix == ".gz"
     library = vcf_library() if is_compressed else None
+    indices = [Path(f"{path}{ending}") for ending in (".tbi", ".csi")]
     with whole_file(path) as staging:
         with library.BGZFile(str(staging), "wb") if library else staging.open("wb") as file:
             for line in _header(read_header(source), fields, sizes):
@@ -174,9 +175,11 @@ def write_scored(
         if library:
             is_long = max(sizes.values(), default=0) > _LONGEST_TBI
             library.tabix_index(str(staging), preset="vcf", force=True, keep_original=True, csi=is_long)
+            for index in indices:  # of the file that is replaced: better none than one of another file
+                index.unlink(missing_ok=True)
     if library:
-        ending = ".csi" if is_long else ".tbi"
-        Path(f"{staging}{ending}").replace(f"{path}{ending}")
+        index = indices[is_long]
+        Path(f"{staging}{index.suffix}").replace(index)
 
 
 def _header(lines: Sequence[str], fields: Sequence[Field], sizes: Mapping[str, int]) -> Iterator[str]:

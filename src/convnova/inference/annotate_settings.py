@@ -41,6 +41,7 @@ class AnnotateSettings(ComputeSettings):
     """Folder for the memory-mapped genome; default beside the FASTA."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.track_step < 1:
             raise InputError(f"track_step must be between 0 and 1, got {self.track_step}")
         if self.tile_bp < 1:

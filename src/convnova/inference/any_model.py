@@ -58,7 +58,9 @@ def load_any(folder: Path) -> AnyModel:
         found = load_task_model(folder)
         names = found.task.scheme.names
         same = tuple(range(len(names)))
-        return AnyModel(found.model, "sequences", names, same, found.task.average_strands, None)
+        saved_task = found.task
+        strands = saved_task.average_strands
+        return AnyModel(found.model, "sequences", names, same, strands, saved_task.window_bp)
     config = any_config(folder)
     architectures = getattr(config, "architectures", None) or ["a model without a head"]
     if not isinstance(config, ConvNovaConfig) or architectures[0] != ConvNovaForMaskedLM.__name__:

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from convnova.errors import optional
+from convnova.errors import InputError, optional
 from convnova.genome.bigwig import BigWigFile, bigwig_files
 from convnova.writing import check_new, whole_file, whole_zarr
 
@@ -101,6 +101,10 @@ class _Zarr(BaseTracks):
 @contextmanager
 def _zarr(path: Path, names: Sequence[str], sizes: Mapping[str, int], decimals: int) -> Iterator[_Zarr]:
     zarr = optional("zarr", "such a file", "embeddings")
+    if unfit := [name for name in sizes if "/" in name or name in (".", "..")]:
+        raise InputError(
+            f"{path}: {unfit[0]!r} can be no array of Zarr; rename the chromosome, or write bigWig files"
+        )
     with whole_zarr(path) as staging:
         group = zarr.open_group(staging, mode="w", attributes={"labels": list(names)})
         for name, size in sizes.items():

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from convnova.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeSettings:
@@ -15,3 +17,7 @@ class ComputeSettings:
     """Whether to compile the network with torch.compile: it takes minutes at first, and pays on a GPU."""
     threads: int | None = None
     """CPU threads; default all cores, and of a Ray task 1."""
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads must be at least 1, got {self.threads}")

@@ -52,15 +52,16 @@ def predict_genome(settings: PredictSettings, console: Console | None = None) ->
 
 def _as_tracks(settings: PredictSettings, loaded: AnyModel) -> TrackModel:
     """Return a model of sequences as one of tracks: a track a label, in bins as wide as its windows."""
-    if settings.window_bp is None:
+    window_bp = settings.window_bp or loaded.window_bp
+    if window_bp is None:
         raise InputError("give window_bp, the length of the sequences that the model was trained on")
     is_signal = loaded.model.config.problem_type == "regression"
     saved = SavedTracks(
         "signal" if is_signal else "classes",
         list(loaded.names),
         [],
-        bin_bp=settings.step_bp or settings.window_bp,
-        window_bp=settings.window_bp,
+        bin_bp=settings.step_bp or window_bp,
+        window_bp=window_bp,
         log1p=False,
         metric="",
         average_strands=loaded.average_strands,

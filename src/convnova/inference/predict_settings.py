@@ -40,7 +40,8 @@ class PredictSettings(ComputeSettings):
     both_strands: bool | None = None
     """Whether predictions are averaged over both strands; default as the model was chosen."""
     window_bp: int | None = None
-    """Length of the sequence that a model of sequences reads: that of its training; of tracks it is known."""
+    """Length of the sequence that a model of sequences reads; default that of its training, where all had
+    one; of tracks it is known."""
     format: Literal["bigwig", "bedgraph"] = "bigwig"
     """What files of a model of bases are in the folder: .bw, or .bedgraph.gz."""
     decimals: int = 4
@@ -55,12 +56,13 @@ class PredictSettings(ComputeSettings):
     gpus: float | None = None
     """GPUs of a Ray task; default 1 where the cluster has GPUs, else 0."""
     overwrite: bool = False
-    """Whether files of a model of bases that exist are replaced; those of tracks are."""
+    """Whether files that exist are replaced."""
     cache: Path | None = None
     """Folder for the memory-mapped genome; default beside the FASTA."""
 
     def __post_init__(self) -> None:
-        for name in ("window_bp", "threads", "memory_mb"):
+        super().__post_init__()
+        for name in ("window_bp", "memory_mb"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("ray_address", "gpus"):

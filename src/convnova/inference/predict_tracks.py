@@ -37,7 +37,8 @@ from convnova.inference.predict import predict
 from convnova.inference.predict_settings import PredictSettings
 from convnova.inference.saved_tracks import TrackModel
 from convnova.inference.tables import write_table
-from convnova.writing import make_folder, make_place
+from convnova.sequence import N
+from convnova.writing import check_new, make_folder, make_place
 
 BLOCK_BASES = 2**20
 """Bases of all windows that are predicted between two moves of the bar."""
@@ -58,7 +59,7 @@ def predict_tracks(settings: PredictSettings, loaded: TrackModel, console: Conso
         InputError: for a track that the model does not have, a genome or intervals that cannot be read, or a
             place that cannot be written to.
     """
-    for name in ("engine", "format", "decimals", "memory_mb", "overwrite"):
+    for name in ("engine", "format", "decimals", "memory_mb"):
         if getattr(settings, name) != getattr(PredictSettings, name):
             raise InputError(f"{name} is of models with an output for each base; leave it out")
     if settings.is_zarr:
@@ -70,14 +71,18 @@ def predict_tracks(settings: PredictSettings, loaded: TrackModel, console: Conso
         bigwig_library()  # before hours of work
     prepare = make_place if settings.is_table or settings.is_bigwig else make_folder
     prepare(settings.output)
+    paths = _paths(settings, loaded, columns)
+    for path in paths:
+        check_new(path, settings.overwrite)
     make_ready(loaded.model, settings)
     if intervals is not None and settings.is_table:
         frame = predict_intervals(loaded, genome, intervals, columns, settings.both_strands, console)
         write_table(frame, settings.output)
-        written, what = [settings.output], counted(len(frame), "interval")
+        written, what = paths, counted(len(frame), "interval")
     else:
         regions = merged(intervals or genome.chromosomes, genome)
-        written = _write_bigwigs(settings, loaded, genome, regions, columns, console)
+        written = paths
+        _write_bigwigs(settings, loaded, genome, regions, columns, paths, console)
         what = f"{sum(region.width for region in regions):,} bp"
     tracks = f"{counted(len(columns), 'track')} ({loaded.saved.meaning})"
     say(console, f"{genome.path.name}: {what}, {tracks} -> {settings.output}")
@@ -110,7 +115,7 @@ def predict_intervals(
         for first in range(0, len(intervals), step := max(1, BLOCK_BASES // saved.window_bp)):
             rows = slice(first, first + step)
             starts = window_starts(centers[rows], 0, saved.window_bp)
-            predicted = _predict(loaded, genome, chromosomes[rows], starts, both_strands)
+            predicted = _predict(loaded, genome, chromosomes[rows], starts, both_strands, saved.window_bp)
             predictions[rows] = predicted[:, columns]
             advance(len(starts))
     places = {
@@ -154,11 +159,17 @@ def _predict(
     chromosomes: NDArray[np.int64],
     starts: NDArray[np.int64],
     both_strands: bool | None,
+    middle_bp: int,
 ) -> NDArray[np.float32]:
-    """Return what all tracks are in some windows, (n, T)."""
-    both = loaded.saved.average_strands if both_strands is None else both_strands
-    windows = genome.windows(chromosomes, starts, loaded.saved.window_bp)
-    return predict(loaded.model, pack(windows.ids), both)
+    """Return what all tracks are in some windows, (n, T); NaN where their middle is only N."""
+    saved = loaded.saved
+    both = saved.average_strands if both_strands is None else both_strands
+    ids = genome.windows(chromosomes, starts, saved.window_bp).ids
+    width = min(middle_bp, saved.window_bp)
+    first = saved.window_bp // 2 - width // 2
+    predictions = predict(loaded.model, pack(ids), both)
+    predictions[(ids[:, first : first + width] == N).all(axis=1)] = np.nan
+    return predictions
 
 
 def _write_bigwigs(
@@ -167,30 +178,36 @@ def _write_bigwigs(
     genome: Genome,
     regions: Sequence[Interval],
     columns: Sequence[int],
+    paths: Sequence[Path],
     console: Console,
-) -> list[Path]:
+) -> None:
     """Predict the bins of regions, and write a bigWig file of each track, one after another."""
-    saved, names = loaded.saved, file_names(loaded.saved.names)
+    saved = loaded.saved
     step_bp = settings.step_bp or saved.bin_bp
-    folder = settings.output.parent if settings.is_bigwig else settings.output
-    paths = [folder / f"{names[column]}.bw" for column in columns]
-    paths = [settings.output] if settings.is_bigwig else paths
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with tempfile.TemporaryFile(dir=paths[0].parent) as file:
         waiting = _Waiting(file, regions, step_bp, max(1, BLOCK_BASES // saved.window_bp))
         with progress_bar(console, "predicting", sum(region.width for region in regions)) as advance:
             for bins in waiting.bins():
                 chromosomes = np.full(len(bins.starts), genome.index_of(bins.chromosome))
                 starts = window_starts(bins.starts, step_bp, saved.window_bp)
-                predictions = _predict(loaded, genome, chromosomes, starts, settings.both_strands)
+                predictions = _predict(loaded, genome, chromosomes, starts, settings.both_strands, step_bp)
                 waiting.add(predictions[:, columns])
                 advance(int(bins.ends[-1] - bins.starts[0]))
         with progress_bar(console, "writing", len(paths)) as advance:
             for number, path in enumerate(paths):
                 with bigwig_files([path], genome.chromosome_sizes) as (track,):
                     for bins, values in waiting.track(number):
-                        track.add_bins(*bins, values)
+                        known = ~np.isnan(values)
+                        track.add_bins(bins.chromosome, bins.starts[known], bins.ends[known], values[known])
                 advance(1)
-    return paths
+
+
+def _paths(settings: PredictSettings, loaded: TrackModel, columns: Sequence[int]) -> list[Path]:
+    """Return the files that are written."""
+    if settings.is_table or settings.is_bigwig:
+        return [settings.output]
+    names = file_names(loaded.saved.names)
+    return [settings.output / f"{names[column]}.bw" for column in columns]
 
 
 class _Waiting:

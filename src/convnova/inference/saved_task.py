@@ -41,6 +41,8 @@ class SavedTask:
     """Longest sequence that was trained on as it was; None where no limit was given."""
     too_long: TooLong = "refuse"
     """What was done with a longer one."""
+    window_bp: int | None = None
+    """Length of the training sequences, where all have one; None where they differ, or it was not noted."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `task.json` holds."""

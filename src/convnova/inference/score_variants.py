@@ -96,7 +96,9 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
     if settings.output.name.endswith(".gz"):
         vcf_library()  # before hours of work
     make_place(settings.output, settings.input, settings.genome)
-    check_new(settings.output, settings.overwrite)
+    unscored_path = settings.output.with_name(f"{settings.output.name}.unscored.tsv")
+    for path in (settings.output, unscored_path) if settings.is_vcf else (settings.output,):
+        check_new(path, settings.overwrite)
     source = _Source(settings.input, genome, _names(settings, genome, console))
     total, reasons = _check(source)
     make_ready(loaded.model, settings)
@@ -114,13 +116,10 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
     frame = _table(source, scorer.columns, scores)
     if settings.is_vcf:
         unscored = frame.filter(pl.col("unscored").is_not_null())
-        listed = settings.output.with_name(f"{settings.output.name}.unscored.tsv")
+        unscored_path.unlink(missing_ok=True)
         if len(unscored):
-            write_table(
-                unscored.select("chromosome", "position", "reference", "alternate", "unscored"), listed
-            )
-        else:
-            listed.unlink(missing_ok=True)
+            places = ("chromosome", "position", "reference", "alternate", "unscored")
+            write_table(unscored.select(*places), unscored_path)
     else:
         write_table(frame, settings.output)
     partial.remove()

@@ -95,6 +95,8 @@ def variant_scorer(
     for name in scores:
         if name not in known:
             raise InputError(f"the model has no score {name!r}; it has {', '.join(known)}")
+    if twice := [name for name in scores if list(scores).count(name) > 1]:
+        raise InputError(f"score {twice[0]!r} is named twice; name each once")
     chosen = tuple(scores or known)
     window = window_bp or loaded.window_bp
     of_windows = loaded.kind == "sequences" and "output-change" in chosen

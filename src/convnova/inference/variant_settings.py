@@ -29,8 +29,8 @@ class VariantSettings(ComputeSettings):
     """Whether scores are averaged over both strands; default as the model predicts, and of a masked language
     model one strand."""
     window_bp: int | None = None
-    """Length of the sequence around each variant that a head of sequences reads: that of its training; of a
-    model of tracks it is known."""
+    """Length of the sequence around each variant that a head of sequences reads; default that of its
+    training, where all sequences had one."""
     unknown_chromosomes: Unknown = "refuse"
     """What to do with chromosomes that the genome does not have, also under another name: refuse them, or
     leave-out their variants."""
@@ -40,6 +40,7 @@ class VariantSettings(ComputeSettings):
     """Folder for the memory-mapped genome; default beside the FASTA."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.output.name.endswith((*VCF, *TABLES)):
             raise InputError(f"{self.output}: the name must end with one of {', '.join((*VCF, *TABLES))}")
         if self.window_bp is not None and self.window_bp < 1:

@@ -85,12 +85,14 @@ def write_output(
         InputError: when it cannot be written, as on a full disk.
     """
     output = settings.output
+    lengths = np.unique(task.train.ids.lengths)
     saved = SavedTask(
         task.scheme,
         made.selection,
         settings.training.average_strands,
         settings.read.max_length_bp,
         settings.read.too_long,
+        int(lengths[0]) if len(lengths) == 1 else None,
     )
     remove_unfinished(output, _NAMES)
     write_json(output / TASK_NAME, saved.to_dict())

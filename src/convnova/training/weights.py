@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
+from transformers.utils import logging as transformers_logging
 
 from convnova.baselines.architectures import any_config
 from convnova.baselines.backbone import BaselineConfig
@@ -60,10 +63,8 @@ def load_pretrained(model: PreTrainedModel, folder: Path) -> WeightsReport:
     path = folder / WEIGHTS_NAME
     if not path.exists():
         raise InputError(f"{folder}: there is no {WEIGHTS_NAME} in it; give the folder of a finished run")
-    saved, own = load_file(path), model.state_dict()
-    if isinstance(saved_config, BaselineConfig):  # a system is saved alone, or with a head for a task
-        prefix = f"{model.base_model_prefix}."
-        saved = {name if name.startswith((prefix, *HEADS)) else prefix + name: saved[name] for name in saved}
+    own = model.state_dict()
+    saved = _of_system(model, folder) if isinstance(saved_config, BaselineConfig) else load_file(path)
     is_head = {name: name.startswith(HEADS) for name in saved | own}
     shapes = ({name: of[name].shape for name in of if not is_head[name]} for of in (saved, own))
     if faults := misfits(*shapes):
@@ -75,3 +76,32 @@ def load_pretrained(model: PreTrainedModel, folder: Path) -> WeightsReport:
         tuple(name for name in own if is_head[name]),
         tuple(name for name in saved if is_head[name]),
     )
+
+
+def _of_system(model: PreTrainedModel, folder: Path) -> dict[str, Tensor]:
+    """Return the tensors of a system's folder by the names of a model with a head for a task.
+
+    Transformers saves its own BERT and ESM with other names and without what is tied, so it reads them too; a
+    system is saved alone, or with the head of another task.
+
+    Raises:
+        InputError: when the weights cannot be read.
+    """
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        found, loading = type(model).from_pretrained(
+            folder,
+            config=model.config,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"{folder}: its weights cannot be loaded ({str(error).splitlines()[0]}); convert or train again"
+        ) from None
+    shapes = {name: shape for name, shape, _ in loading["mismatched_keys"]}
+    tensors = {name: one for name, one in found.state_dict().items() if name not in loading["missing_keys"]}
+    other = dict.fromkeys(loading["unexpected_keys"], torch.empty(0))
+    return tensors | {name: torch.empty(shape) for name, shape in shapes.items()} | other
