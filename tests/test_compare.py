@@ -149,7 +149,7 @@ def test_models_are_trained_on_a_suite_beside_their_costs(measured, tmp_path):
     assert " score " in text
     report = (tmp_path / "out/compare.md").read_text()
     assert "## gue: test scores x 100, mean ± sd over 2 seeds" in report
-    assert "Budget: 1 epochs." in report
+    assert "Budget: 1 epoch." in report
     assert (tmp_path / "out/quality/report.md").exists()
 
 

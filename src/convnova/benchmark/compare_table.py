@@ -100,9 +100,9 @@ def _quality(settings: CompareSettings, found: Comparison) -> list[str]:
     lines = [f"## {settings.suite}: test scores x 100, mean ± sd over {counted(settings.seeds, 'seed')}", ""]
     lines += [*markdown_table(header, rows), ""]
     most = settings.training.most_steps
-    limit = f"{settings.training.epochs} epochs" + ("" if most is None else f" and {most:,} steps")
+    limit = counted(settings.training.epochs, "epoch") + ("" if most is None else f", at most {most:,} steps")
     budget = (
-        f"at most {limit}"
+        limit
         if settings.minutes is None
         else f"as many steps as each makes in {60 * settings.minutes:g} s by what was measured, but at most "
         f"{limit}; validation is not counted"

@@ -97,8 +97,7 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
         vcf_library()  # before hours of work
     make_place(settings.output, settings.input, settings.genome)
     unscored_path = settings.output.with_name(f"{settings.output.name}.unscored.tsv")
-    for path in (settings.output, unscored_path) if settings.is_vcf else (settings.output,):
-        check_new(path, settings.overwrite)
+    check_new(settings.output, settings.overwrite)  # its list of unscored alleles goes with it
     source = _Source(settings.input, genome, _names(settings, genome, console))
     total, reasons = _check(source)
     make_ready(loaded.model, settings)
