@@ -287,7 +287,7 @@ def test_weights_in_parts_are_read_as_one(tmp_path):
         ),
         ("dnabert", lambda sizes, state: sizes.update(vocab_size=5), "are not of a dnabert"),
         ("dnabert", lambda sizes, state: sizes.update(num_hidden_layers="two"), "are not of a dnabert"),
-        ("dnabert", lambda sizes, state: sizes.update(num_attention_heads=3), "are not of a dnabert"),
+        ("dnabert", lambda sizes, state: sizes.update(num_attention_heads=3), "not a multiple of the number"),
     ],
 )
 def test_what_is_odd_in_a_published_folder_is_one_line(system, change, message, tmp_path):
