@@ -157,9 +157,7 @@ def scored(assay: Assay, variants: pl.DataFrame, model: Path, options: Any, **se
     vcf.write_text("\n".join([*head, *body]) + "\n")
     cache = options.output / "genomes"
     given = VariantSettings(vcf, assay.genome, model, output, overwrite=True, cache=cache, **settings)
-    found = score_variants(given, Console(quiet=True))
-    del found
-    scores = pl.read_parquet(output)
+    scores = score_variants(given, Console(quiet=True))
     assert scores["unscored"].is_null().all()
     names = [name for name in scores.columns if scores[name].dtype == pl.Float32]
     return variants.hstack(scores.select(names))

@@ -12,7 +12,6 @@ import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from transformers.utils import logging as transformers_logging
 
 from convnova.analysis.embed_settings import EmbedSettings
 from convnova.analysis.embedding_figure import embedding_figure
@@ -35,6 +34,7 @@ from convnova.inference.embeddings import (
     is_tiled,
 )
 from convnova.inference.saved_task import TASK_NAME
+from convnova.training.arguments import quiet_libraries
 from convnova.training.figures import write_figure
 from convnova.writing import check_new, check_other, make_folder, make_place
 
@@ -105,8 +105,7 @@ def load_model(folder: Path) -> Any:
     config = any_config(folder)
     if (folder / TASK_NAME).exists() or hasattr(config, "dilations"):
         return load_any(folder).model
-    transformers_logging.set_verbosity_error()  # it tells that there is no head, which is not needed
-    transformers_logging.disable_progress_bar()
+    quiet_libraries()  # Transformers tells that there is no head, which is not needed
     return classifier_class(config).from_pretrained(folder, config=config).eval()
 
 

@@ -1,4 +1,4 @@
-"""What studies find, a row of each: which tables and figures show it."""
+"""What studies find: the rows of their tables, and of their figures."""
 
 from typing import NamedTuple
 

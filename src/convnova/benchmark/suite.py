@@ -211,7 +211,8 @@ def models_of(given: str) -> dict[str, str]:
     """
     models: dict[str, str] = {}
     for item in filter(None, map(str.strip, given.split(","))):
-        name, equals, source = item.rpartition("=")
+        name, equals, written = item.rpartition("=")
+        source = written
         if not source:
             raise InputError(f"{item}: there is no model behind the =; write NAME=preset:NAME or NAME=folder")
         is_preset, is_scratch = source.startswith(PRESET), source.startswith(SCRATCH)
@@ -222,8 +223,7 @@ def models_of(given: str) -> dict[str, str]:
             own = source.removeprefix(PRESET) if is_preset else folder.name
             name = f"{own}-scratch" if is_scratch else own
         if as_name(name) in map(as_name, models):
-            own = item.rpartition("=")[2]
-            raise InputError(f"two models are called {name!r}; give each a name of its own: NAME={own}")
+            raise InputError(f"two models are called {name!r}; give each a name of its own: NAME={written}")
         models[name] = source
     if not models:
         raise InputError("model names none; give at least one, such as preset:nt")

@@ -17,9 +17,8 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
     mixed = model.__dict__.pop("forward", None)
     model.eval()
     dtype = getattr(model, AUTOCAST, None)
-    device = next(model.parameters()).device.type
     try:
-        with nullcontext() if dtype is None else torch.autocast(device, dtype):
+        with nullcontext() if dtype is None else torch.autocast(next(model.parameters()).device.type, dtype):
             yield
     finally:
         if mixed is not None:

@@ -26,9 +26,18 @@ def chosen(wanted: Sequence[str], names: Sequence[str], what: str) -> list[int]:
             similar = nearest(name, names)
             hint = f"did you mean {similar[0]!r}?" if similar else f"the model has {some(names)}"
             raise InputError(f"there is no {what} {name!r}; {hint}")
+    check_once(wanted, what)
+    return [places[name] for name in wanted or names]
+
+
+def check_once(wanted: Sequence[str], what: str) -> None:
+    """Check that no name is asked for twice; an error calls it `what`.
+
+    Raises:
+        InputError: when one is.
+    """
     if twice := [name for name, times in Counter(wanted).items() if times > 1]:
         raise InputError(f"{what} {twice[0]!r} is named twice; name each once")
-    return [places[name] for name in wanted or names]
 
 
 def file_names(names: Sequence[str]) -> list[str]:

@@ -78,15 +78,14 @@ def predict_tracks(settings: PredictSettings, loaded: TrackModel, console: Conso
     if intervals is not None and settings.is_table:
         frame = predict_intervals(loaded, genome, intervals, columns, settings.both_strands, console)
         write_table(frame, settings.output)
-        written, what = paths, counted(len(frame), "interval")
+        what = counted(len(frame), "interval")
     else:
         regions = merged(intervals or genome.chromosomes, genome)
-        written = paths
         _write_bigwigs(settings, loaded, genome, regions, columns, paths, console)
         what = f"{sum(region.width for region in regions):,} bp"
     tracks = f"{counted(len(columns), 'track')} ({loaded.saved.meaning})"
     say(console, f"{genome.path.name}: {what}, {tracks} -> {settings.output}")
-    return written
+    return paths
 
 
 def predict_intervals(
@@ -167,8 +166,9 @@ def _predict(
     ids = genome.windows(chromosomes, starts, saved.window_bp).ids
     width = min(middle_bp, saved.window_bp)
     first = saved.window_bp // 2 - width // 2
-    predictions = predict(loaded.model, pack(ids), both)
-    predictions[(ids[:, first : first + width] == N).all(axis=1)] = np.nan
+    known = (ids[:, first : first + width] != N).any(axis=1)
+    predictions = np.full((len(ids), len(saved.names)), np.nan, dtype=np.float32)
+    predictions[known] = predict(loaded.model, pack(ids[known]), both)
     return predictions
 
 

@@ -40,6 +40,7 @@ from convnova.inference.effects import (
 )
 from convnova.inference.inputs import ids_tensor
 from convnova.inference.mutagenesis import is_incremental
+from convnova.inference.output_names import check_once
 from convnova.inference.predict import batches_by_length
 from convnova.inference.tiles import with_halo
 from convnova.sequence import Ids, encode, reverse_complement
@@ -95,8 +96,7 @@ def variant_scorer(
     for name in scores:
         if name not in known:
             raise InputError(f"the model has no score {name!r}; it has {', '.join(known)}")
-    if twice := [name for name in scores if list(scores).count(name) > 1]:
-        raise InputError(f"score {twice[0]!r} is named twice; name each once")
+    check_once(scores, "score")
     chosen = tuple(scores or known)
     window = window_bp or loaded.window_bp
     of_windows = loaded.kind == "sequences" and "output-change" in chosen

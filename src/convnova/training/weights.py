@@ -9,12 +9,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
-from transformers.utils import logging as transformers_logging
 
 from convnova.baselines.architectures import any_config
 from convnova.baselines.backbone import BaselineConfig
 from convnova.errors import InputError
 from convnova.model.conversion import misfits
+from convnova.training.arguments import quiet_libraries
 
 HEADS = ("lm_head.", "classifier.")
 """Layers that belong to a task: a new task gets new ones."""
@@ -87,8 +87,7 @@ def _of_system(model: PreTrainedModel, folder: Path) -> dict[str, Tensor]:
     Raises:
         InputError: when the weights cannot be read.
     """
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    quiet_libraries()
     try:
         found, loading = type(model).from_pretrained(
             folder,
