@@ -1,7 +1,8 @@
 """DNABERT: BERT over overlapping words of 3 to 6 bases.
 
 Paper: Ji et al., "DNABERT: pre-trained Bidirectional Encoder Representations from Transformers model for
-DNA-language in genome", Bioinformatics 2021. Repository: https://github.com/jerryji1993/DNABERT, weights
+DNA-language in genome", Bioinformatics 2021. Repository: https://github.com/jerryji1993/DNABERT, commit
+bad9eea (tokenization_dna.py: sizes of the vocabulary and special tokens were checked by it), weights
 zhihan1996/DNA_bert_3 to DNA_bert_6; code Apache-2.0.
 
 Differences: none in the numbers; the model is Transformers' BERT, without the pooler that a task head of its

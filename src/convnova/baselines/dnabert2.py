@@ -1,8 +1,8 @@
 """DNABERT-2: BERT over byte-pair words, with ALiBi in place of positions and gated feed-forward layers.
 
 Paper: Zhou et al., "DNABERT-2: Efficient Foundation Model and Benchmark For Multi-Species Genome", ICLR 2024.
-Repository: https://github.com/MAGICS-LAB/DNABERT_2, and the modeling code beside the weights
-(zhihan1996/DNABERT-2-117M, from MosaicBERT); code and weights Apache-2.0.
+Repository: https://github.com/MAGICS-LAB/DNABERT_2, commit 20145fb, without a model; its code lies beside the
+weights (zhihan1996/DNABERT-2-117M, from MosaicBERT); code and weights Apache-2.0.
 
 Differences: attention is PyTorch's own, without triton or flash-attn and without unpadding; the numbers at
 real tokens are the same.

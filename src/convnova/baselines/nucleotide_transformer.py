@@ -1,9 +1,10 @@
 """The Nucleotide Transformer, versions 1 and 2: BERT over words of six bases.
 
 Paper: Dalla-Torre et al., "Nucleotide Transformer: building and evaluating robust foundation models for human
-genomics", Nature Methods 2024. Repository: https://github.com/instadeepai/nucleotide-transformer, and the
-modeling code beside the weights on the Hugging Face hub (InstaDeepAI). Code and weights are CC BY-NC-SA 4.0,
-so what is here is written anew over Transformers' ESM.
+genomics", Nature Methods 2024. Repository: https://github.com/instadeepai/nucleotide-transformer, commit
+393d793 (tokenizers.py: the order of words and special tokens was checked by it), and the modeling code beside
+the weights on the Hugging Face hub (InstaDeepAI). Code and weights are CC BY-NC-SA 4.0, so what is here is
+written anew over Transformers' ESM.
 
 Differences: none in the numbers. Version 2 is ESM whose feed-forward layers are gated and have no bias.
 
