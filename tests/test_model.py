@@ -78,7 +78,9 @@ def test_an_output_depends_on_its_receptive_field_and_on_nothing_beyond():
 
 
 @pytest.mark.parametrize(
-    ("strand", "is_what_it_reads"), [(complement, True), (reverse_complement, False)], ids=lambda x: str(x)
+    ("strand", "is_what_it_reads"),
+    [(complement, True), (reverse_complement, False)],
+    ids=("complement", "reverse"),
 )
 def test_the_second_branch_reads_the_complement_and_not_the_reverse_complement(strand, is_what_it_reads):
     model = toy()
