@@ -13,6 +13,8 @@ import gzip
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,22 +65,29 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--model", type=Path, required=True, help="masked language model")
     parser.add_argument("--output", type=Path, required=True, help="folder for what is made on the way")
-    parser.add_argument("--epochs", type=int, default=5, help="of fine-tuning")
+    parser.add_argument("--only", choices=list(ASSAYS), help="one of the assays")
+    parser.add_argument("--scores", nargs="+", help="zero-shot scores; default all that the model has")
+    parser.add_argument("--epochs", type=int, default=5, help="of fine-tuning; 0 for zero-shot scores alone")
     parser.add_argument("--seeds", type=int, default=1, help="fine-tuned models of each kind")
+    parser.add_argument("--jobs", type=int, default=1, help="fine-tunings at a time")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/measured_effects.json")
     options = parser.parse_args(argv)
     options.output.mkdir(parents=True, exist_ok=True)
     rows = []
-    for assay in (brca1(options), elements(options)):
+    for name, read in ASSAYS.items():
+        if options.only not in (None, name):
+            continue
+        assay = read(options)
         rows += [[assay.name, *row] for row in zero_shot(assay, options)]
-        for source in (str(options.model), f"scratch:{options.model}"):
+        for source in (str(options.model), f"scratch:{options.model}") if options.epochs else ():
             rows += [[assay.name, *row] for row in fine_tuned(assay, source, options)]
     header = ["assay", "model", "score", "variants of", "n", "Spearman", "Pearson"]
     settings = {"model": options.model.name, "epochs": options.epochs, "seeds": options.seeds}
     report("measured_effects", settings, header, [[shown(cell) for cell in row] for row in rows])
     if options.save:
         found = [dict(zip(header, row, strict=True)) for row in rows]
-        save("measured_effects", {"settings": settings, "rows": found})
+        name = "measured_effects" if options.only is None else f"measured_effects_{options.only}"
+        save(name, {"settings": settings, "rows": found})
 
 
 def shown(cell: Any) -> str:
@@ -186,10 +195,12 @@ def correlations(assay: Assay, frame: pl.DataFrame, model: str, score: str) -> l
 
 
 def zero_shot(assay: Assay, options: Any) -> list[list[Any]]:
-    frame = scored(assay, assay.variants, options.model, options, both_strands=True)
+    given = {} if options.scores is None else {"scores": options.scores}
+    frame = scored(assay, assay.variants, options.model, options, both_strands=True, **given)
     names = [name for name in ("masked-llr", "unmasked-llr", "pseudo-likelihood") if name in frame.columns]
-    frame = frame.with_columns((-pl.col("embedding-distance")).alias("minus embedding-distance"))
-    names += ["minus embedding-distance"]
+    if "embedding-distance" in frame.columns:
+        frame = frame.with_columns((-pl.col("embedding-distance")).alias("minus embedding-distance"))
+        names += ["minus embedding-distance"]
     names += ["CADD"] if "CADD" in frame.columns else []
     rows = []
     for name in names:
@@ -210,9 +221,9 @@ def fine_tuned(assay: Assay, source: str, options: Any) -> list[list[Any]]:
         files[split] = folder / f"{split}.csv"
         windows(genome, some).write_csv(files[split])
     test = assay.variants.filter(pl.col("split") == "test")
-    of_seeds = []
-    for seed in range(options.seeds):
-        output = folder / f"{kind.replace(' ', '_')}_{seed}"
+    outputs = [folder / f"{kind.replace(' ', '_')}_{seed}" for seed in range(options.seeds)]
+    commands = []
+    for seed, output in enumerate(outputs):
         if not (output / "task.json").exists():
             command = [sys.executable, "-m", "convnova", "finetune", "--train", files["train"]]
             command += ["--validation", files["validation"], "--model", source, "--output", output]
@@ -221,7 +232,11 @@ def fine_tuned(assay: Assay, source: str, options: Any) -> list[list[Any]]:
             strands = json.dumps(assay.name != "BRCA1")  # splice sites and codons have a strand
             command += ["--training.augmentation.reverse_complement", strands]
             command += ["--training.average_strands", strands]
-            subprocess.run([str(part) for part in command], check=True)
+            commands.append([str(part) for part in command])
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(partial(subprocess.run, check=True), commands))
+    of_seeds = []
+    for output in outputs:
         frame = scored(assay, test, output, options, scores=["output-change"], window_bp=WINDOW_BP)
         name = next(one for one in frame.columns if one not in test.columns)
         of_seeds.append(correlations(assay, frame.rename({name: "output-change"}), kind, "output-change"))
@@ -248,6 +263,9 @@ def windows(genome: Genome, variants: pl.DataFrame) -> pl.DataFrame:
         sequences.append(letters[: WINDOW_BP // 2] + alternate + letters[WINDOW_BP // 2 + 1 :])
         effects.append(effect)
     return pl.DataFrame({"sequence": sequences, "label": effects})
+
+
+ASSAYS = {"brca1": brca1, "elements": elements}
 
 
 if __name__ == "__main__":

@@ -55,6 +55,12 @@ def test_bf16_is_close_to_fp32_and_not_the_same(make, read):
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
+def test_fp32_is_fp32_on_a_gpu_too(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # PyTorch's default
+    make_ready(masked_lm(), ComputeSettings(precision="fp32"))
+    assert not torch.backends.cudnn.allow_tf32
+
+
 def test_bf16_ends_with_the_pass():
     model = masked_lm()
     make_ready(model, ComputeSettings(precision="bf16"))

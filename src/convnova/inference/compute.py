@@ -26,6 +26,8 @@ def set_arithmetic(model: Any, settings: ComputeSettings) -> None:
     """Have a model compute in a precision, and compiled, from its next pass on."""
     if resolve_precision(settings.precision) == "bf16":
         setattr(model, AUTOCAST, torch.bfloat16)
+    else:  # PyTorch's default on a GPU rounds what a convolution reads to ten bits
+        torch.backends.cudnn.allow_tf32 = False
     if settings.compile:
         _check_compiler()
         backbone = model.convnova if hasattr(model, "convnova") else model.backbone

@@ -21,7 +21,7 @@ from convnova.errors import InputError
 from convnova.evaluation.mode import evaluating
 from convnova.inference.inputs import model_inputs
 from convnova.inference.mutagenesis import is_incremental
-from convnova.inference.predict import BATCH_BASES, batches_by_length
+from convnova.inference.predict import bases_at_once, batches_by_length
 from convnova.inference.tiles import with_halo
 from convnova.sequence import Ids, encode, reverse_complement
 
@@ -47,7 +47,7 @@ def embed(
     model: Any,
     sequences: Sequences | Sequence[str],
     reading: Reading | None = None,
-    batch_bases: int = BATCH_BASES,
+    batch_bases: int | None = None,
 ) -> list[NDArray[np.float32]] | NDArray[np.float32]:
     """Return the embeddings of sequences: (n, C), or of windows or bases a list of (W, C) or (L, C).
 
@@ -68,7 +68,7 @@ def embed(
         sequences = pack([encode(str(one)) for one in sequences])
     found: list[Any] = [None] * len(sequences)
     with evaluating(model), torch.inference_mode():
-        for rows in batches_by_length(sequences.lengths, batch_bases):  # type: ignore[union-attr]
+        for rows in batches_by_length(sequences.lengths, batch_bases or bases_at_once(model)):  # type: ignore[union-attr]
             some = [sequences[int(row)] for row in rows]
             for row, values in zip(rows, _of_batch(model, some, reading), strict=True):  # type: ignore[arg-type]
                 found[row] = values

@@ -16,11 +16,12 @@ from convnova.evaluation.mode import evaluating
 from convnova.inference.inputs import ahead, model_inputs
 from convnova.sequence import reverse_complement
 
-BATCH_BASES = 2**16
+BATCH_BASES = {"cpu": 2**16, "cuda": 2**18}
+"""Of a batch by default; an H200 embeds in fp32 7.5 times faster in batches of 2**18 bases than of 2**15."""
 
 
 def predict(
-    model: Any, sequences: Sequences, both_strands: bool = False, batch_bases: int = BATCH_BASES
+    model: Any, sequences: Sequences, both_strands: bool = False, batch_bases: int | None = None
 ) -> NDArray[np.float32]:
     """Return the prediction of a sequence model for each sequence, (n, K); the model's mode is restored.
 
@@ -31,7 +32,8 @@ def predict(
         model: a model with a sequence head.
         sequences: n sequences; they are batched by length, which changes no result.
         both_strands: whether to average with the prediction for the reverse complement.
-        batch_bases: most bases of a batch, padding included; a longer sequence goes alone.
+        batch_bases: most bases of a batch, padding included, by default `BATCH_BASES`; a longer sequence
+            goes alone.
     """
     activation = {
         "regression": lambda logits: logits,
@@ -46,7 +48,7 @@ def predict(
 
 
 def pooled_embeddings(
-    model: Any, sequences: Sequences, both_strands: bool = False, batch_bases: int = BATCH_BASES
+    model: Any, sequences: Sequences, both_strands: bool = False, batch_bases: int | None = None
 ) -> NDArray[np.float32]:
     """Return what a sequence model's head reads of each sequence, (n, `config.pooled_size`).
 
@@ -66,13 +68,13 @@ def _by_batch(
     width: int,
     sequences: Sequences,
     both_strands: bool,
-    batch_bases: int,
+    batch_bases: int | None,
 ) -> NDArray[np.float32]:
     """Return what `run` makes of the inputs of each batch, (B, width), in the order of the sequences."""
     out = np.empty((len(sequences), width), dtype=np.float32)
 
     def inputs() -> Iterator[tuple[NDArray[np.int64], list[dict[str, Tensor]]]]:
-        for rows in batches_by_length(sequences.lengths, batch_bases):
+        for rows in batches_by_length(sequences.lengths, batch_bases or bases_at_once(model)):
             ids = [sequences[int(row)] for row in rows]
             strands = [ids, [reverse_complement(one) for one in ids]] if both_strands else [ids]
             yield rows, [model_inputs(model, one) for one in strands]
@@ -81,6 +83,11 @@ def _by_batch(
         for rows, given in ahead(inputs()):
             out[rows] = torch.stack([run(one) for one in given]).mean(0).cpu().numpy()
     return out
+
+
+def bases_at_once(model: Any) -> int:
+    """Return how many bases a batch has by default where a model is."""
+    return BATCH_BASES.get(model.device.type, BATCH_BASES["cpu"])
 
 
 def batches_by_length(lengths: NDArray[np.int64], batch_bases: int) -> list[NDArray[np.int64]]:
