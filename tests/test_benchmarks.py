@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import decoding
 import finetune_loading
 import finetune_speed
+import gpu
 import ingredients
 import labelling
 import length_scaling
@@ -265,3 +266,11 @@ def test_using_runs_and_its_ways_agree(capsys):
         if row["what"] not in ("int8", "bf16") and row["differs by"] != "":
             assert row["differs by"] < 1e-4, row["how"]
     assert "int8 against fp32" in capsys.readouterr().out
+
+
+def test_gpu_runs_without_one_on_the_processor_and_agrees_with_it():
+    result = gpu.main(["--quick", "--rounds", "1"])
+    assert len(result["use"]) == 4 * 3
+    for row in result["use"]:
+        assert row["differs by"] <= (0 if "fp32" in row["how"] else 0.2), row
+    assert {row["how"] for row in result["training"]} == {"fp32", "bf16"}
