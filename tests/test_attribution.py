@@ -1,6 +1,7 @@
 """Contributions add up: DeepLIFT/SHAP, integrated gradients, on all variants, with padding and N; motifs."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 from tiny_task import settings, write_csv
 
 from convnova.analysis import attribution
-from convnova.analysis.attribution import Output, _gated_sum_rule, attribute
-from convnova.analysis.motifs import Motif, find_motifs, match_known, write_meme
+from convnova.analysis.attribution import Output, _factors_kept, _gated_sum_rule, attribute
+from convnova.analysis.attribution_report import _places
+from convnova.analysis.motifs import HIGHEST_E, Motif, find_motifs, match_known, read_known, write_meme
 from convnova.cli import main
 from convnova.errors import InputError
 from convnova.inference.mutagenesis import saturation_mutagenesis
@@ -175,7 +177,17 @@ def test_the_model_is_left_as_it_was():
     assert model.training
     assert next(model.parameters()).dtype == torch.float32
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-    assert not any(vars(one).get("factors") for one in model.modules())
+
+
+def test_what_a_gated_sum_remembers_is_gone_afterwards():
+    model, seen = toy(), []
+    sums = [one for one in model.modules() if isinstance(one, GatedSum)]
+    with _factors_kept(model):
+        model(torch.zeros(1, 5, dtype=torch.long))
+        seen += [hasattr(one, "factors") for one in sums]
+    model(torch.zeros(1, 5, dtype=torch.long))
+    assert seen == [True] * 3
+    assert not any(hasattr(one, "factors") for one in sums)
 
 
 def test_an_output_that_is_not_there_is_refused():
@@ -235,12 +247,25 @@ def test_known_motifs_that_resemble_one_are_named(planted_motifs, tmp_path):
     ]
     path = tmp_path / "known.meme"
     path.write_text(write_meme(known))
-    matched = match_known(motifs, path)[0].matches
-    assert matched[0][1] < 1e-3
-    assert matched[0][0].startswith("TGACTCA") or matched[0][0] == "AP1"
-    (tmp_path / "empty.meme").write_text("MEME version 4\n")
-    with pytest.raises(InputError, match=r"empty\.meme"):
-        match_known(motifs, tmp_path / "empty.meme")
+    matches = match_known(motifs, read_known(path))[0].matches
+    assert [name for name, _ in matches] == ["TGACTCA"]  # a name is the last word: here the consensus
+    assert matches[0][1] < 1e-3 < HIGHEST_E
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "there is no such file"),
+        ("MEME version 4\n", "cannot be read as motifs in MEME's format"),
+        ("MOTIF a\nletter-probability matrix: alength= 4 w= 2 nsites= 1 E= 0\n1 0 0\n", "cannot be read as"),
+        ("sequence,label\nACGT,1\n", "cannot be read as"),
+    ],
+)
+def test_known_motifs_that_cannot_be_read(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "known.meme").write_text(text)
+    with pytest.raises(InputError, match=rf"known\.meme: {message}"):
+        read_known(tmp_path / "known.meme")
 
 
 def test_a_motif_knows_its_letters_and_its_weight():
@@ -268,15 +293,32 @@ def test_the_command_writes_contributions_motifs_and_figures(run, capsys):
     assert "convergence deltas, relative: median" in text
     saved = np.load(out / "contributions.npz")
     assert saved["hypothetical"].shape == (*saved["ids"].shape, 4)
-    assert next(iter(csv.reader((out / "seqlets.csv").read_text().splitlines()))) == [
-        "motif",
-        "sequence",
-        "start",
-        "end",
-        "strand",
-    ]
-    for name in ("motifs.meme", "motifs.md", "motifs.png", "profile.png"):
-        assert (out / name).stat().st_size > 0
+    labelled = list(csv.DictReader((run / "test.csv").read_text().splitlines()))
+    rows = [row for row, one in enumerate(labelled) if one["label"] == "1"]
+    assert saved["names"].tolist() == [str(row) for row in rows]  # those of the input
+    real = [decode(ids[:length]) for ids, length in zip(saved["ids"], saved["lengths"], strict=True)]
+    assert real == [labelled[row]["sequence"] for row in rows]
+    report = (out / "motifs.md").read_text()
+    assert f"Model {run / 'run'}, sequences {run / 'test.csv'}, 2 shuffles of each, seed 0." in report
+    for name in ("motifs.png", "profile.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+    assert main(["attribute", *arguments]) == 2  # what is there is not replaced unasked
+    assert "already exists" in capsys.readouterr().err
+    assert main(["attribute", *arguments, "--shuffles", "1", "--overwrite", "true"]) == 0
+    assert "1 shuffles of each" in (out / "motifs.md").read_text()
+
+
+def test_places_of_motifs_have_the_bases_as_the_motif_reads_them(planted_motifs):
+    found, _, motifs = planted_motifs
+    names = [f"s{row}" for row in range(len(found.ids))]
+    letters = [decode(ids) for ids in found.ids]
+    places = list(_places(motifs, found, names))
+    assert {strand for *_, strand, _ in places} == {"+", "-"}
+    for _, name, start, end, strand, bases in places:
+        there = letters[int(name[1:])][max(0, start) : end]
+        assert bases == (there if strand == "+" else decode(reverse_complement(encode(there))))
+    of_first = [bases for motif, *_, bases in places if motif == motifs[0].name]
+    assert np.mean([motifs[0].consensus[1:-1] in bases for bases in of_first]) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -288,9 +330,12 @@ def test_the_command_writes_contributions_motifs_and_figures(run, capsys):
         (["--known", "nowhere.meme"], "nowhere.meme"),
         (["--input", "nowhere.csv"], "nowhere.csv"),
         (["--model", "nowhere"], "nowhere"),
+        (["--input", "N.csv"], "its sequences are only N"),
     ],
 )
-def test_wrong_settings_are_refused_in_one_line(run, tmp_path, capsys, changes, message):
+def test_wrong_settings_are_refused_in_one_line(run, tmp_path, capsys, monkeypatch, changes, message):
+    monkeypatch.chdir(tmp_path)
+    Path("N.csv").write_text("sequence,label\n" + "NNNNNNNNNN,1\n" * 3)
     given = {"--model": str(run / "run"), "--input": str(run / "test.csv"), "--output": str(tmp_path / "out")}
     given |= dict([changes])
     assert main(["attribute", *(word for pair in given.items() for word in pair)]) == 2

@@ -8,16 +8,26 @@ OUTPUT/motifs.png          their logos
 OUTPUT/profile.png         mean contribution by position, and the sequences of the strongest contributions
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from convnova.analysis.attribution import TOLERANCE, Attributions, attribute
 from convnova.analysis.attribution_figures import motifs_figure, profile_figure
 from convnova.analysis.attribution_settings import AttributionSettings
-from convnova.analysis.motifs import Motif, find_motifs, match_known, write_meme
+from convnova.analysis.motifs import (
+    FEWEST_KNOWN,
+    FEWEST_SEQLETS,
+    HIGHEST_E,
+    Motif,
+    find_motifs,
+    match_known,
+    read_known,
+    write_meme,
+)
 from convnova.benchmark.formats import markdown_table
 from convnova.console import log_console, plain_table, progress_bar, say
 from convnova.data.reading import read_sequences
@@ -26,8 +36,11 @@ from convnova.errors import InputError
 from convnova.inference.classify import as_trained
 from convnova.inference.saved_task import SavedTask, load_task_model
 from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.sequence import N, decode, reverse_complement
 from convnova.training.figures import write_figure
-from convnova.writing import make_folder, whole_file, write_csv, write_text
+from convnova.writing import check_new, make_folder, whole_file, write_csv, write_text
+
+REPORT_NAME = "motifs.md"
 
 
 def attribute_task(
@@ -47,12 +60,17 @@ def attribute_task(
             f"{model.config.model_type}; give a ConvNova model"
         )
     target = _target(settings, task)
-    table = _chosen(settings, task, target, read_sequences(settings.input, as_trained(settings.read, task)))
-    if settings.known is not None:
-        match_known([], settings.known)  # whether it can be read, before minutes of work
+    given = read_sequences(settings.input, as_trained(settings.read, task))
+    rows = _chosen(settings, task, target, given)
+    table = given.take(rows)
+    names = [str(one) for one in (rows if table.names is None else table.names)]
+    known = None if settings.known is None else read_known(settings.known)
+    check_new(settings.output / REPORT_NAME, settings.overwrite)
     make_folder(settings.output)
     both = task.average_strands if settings.both_strands is None else settings.both_strands
     say(console, f"{task.scheme.names[target]}: {len(table):,} sequences, {settings.method}")
+    if settings.method == "integrated-gradients":
+        say(console, "integrated gradients take 50 passes and more where deep-lift-shap takes one")
     sequences = [table.ids[row] for row in range(len(table))]
     with progress_bar(console, "attributing", len(sequences)) as advance:
         found = attribute(
@@ -67,12 +85,27 @@ def attribute_task(
                 f"{share:.1%} of the deltas are above {TOLERANCE:g}: contributions there do not add up",
             )
     motifs = find_motifs(found, settings.window_bp, settings.seed)
-    if settings.known is not None:
-        motifs = match_known(motifs, settings.known)
-    _write(settings, found, motifs, table, task.scheme.names[target])
-    console.print(plain_table(*table_of(motifs, found)))
-    say(console, f"-> {settings.output / 'motifs.md'}")
+    if known is not None:
+        motifs = match_known(motifs, known)
+        if len(known) < FEWEST_KNOWN:
+            say(console, f"{settings.known}: {_few_known(len(known))}")
+    _write(settings, found, motifs, names, task, target, known)
+    if motifs:
+        console.print(plain_table(*table_of(motifs, found)))
+    else:
+        say(console, NO_MOTIF)
+    say(console, f"-> {settings.output / REPORT_NAME}")
     return found, motifs
+
+
+NO_MOTIF = (
+    f"no motif was found: one takes {FEWEST_SEQLETS} seqlets of a sign that are alike; give more sequences, "
+    "or another window_bp"
+)
+
+
+def _few_known(count: int) -> str:
+    return f"{count} known motifs are few, and E values of fewer than {FEWEST_KNOWN} depend on which they are"
 
 
 def _target(settings: AttributionSettings, task: SavedTask) -> int:
@@ -86,8 +119,8 @@ def _target(settings: AttributionSettings, task: SavedTask) -> int:
 
 def _chosen(
     settings: AttributionSettings, task: SavedTask, target: int, table: SequenceTable
-) -> SequenceTable:
-    """Return the sequences that are looked at."""
+) -> NDArray[np.int64]:
+    """Return the rows of the sequences that are looked at, ascending."""
     rows = np.arange(len(table))
     if settings.only_label and table.labels is not None and task.scheme.kind != "regression":
         labels = task.scheme.encode(table)
@@ -98,7 +131,9 @@ def _chosen(
     if len(rows) > settings.most_sequences:
         rng = np.random.default_rng(settings.seed)
         rows = np.sort(rng.choice(rows, settings.most_sequences, replace=False))
-    return table.take(rows)
+    if all((table.ids[int(row)] == N).all() for row in rows):
+        raise InputError(f"{table.source}: its sequences are only N, so there is nothing to see; give others")
+    return rows
 
 
 def deltas_in_words(found: Attributions) -> str:
@@ -139,30 +174,52 @@ def _write(
     settings: AttributionSettings,
     found: Attributions,
     motifs: Sequence[Motif],
-    table: SequenceTable,
-    label: str,
+    names: Sequence[str],
+    task: SavedTask,
+    target: int,
+    known: dict[str, NDArray[np.float64]] | None,
 ) -> None:
-    output = settings.output
-    names = np.array(table.names if table.names is not None else range(len(table)), dtype=str)
+    output, label = settings.output, task.scheme.names[target]
     with whole_file(output / "contributions.npz") as staging, staging.open("wb") as file:
         np.savez_compressed(
-            file, names=names, ids=found.ids, lengths=found.lengths, hypothetical=found.hypothetical
+            file, names=np.array(names), ids=found.ids, lengths=found.lengths, hypothetical=found.hypothetical
         )
-    places = [
-        [motif.name, names[row], start, start + len(motif.frequencies), "-" if is_reverse else "+"]
-        for motif in motifs
-        for row, start, is_reverse in zip(motif.sequences, motif.starts, motif.is_reverse, strict=True)
-    ]
-    write_csv(output / "seqlets.csv", [["motif", "sequence", "start", "end", "strand"], *places])
+    header = ["motif", "sequence", "start", "end", "strand", "bases"]
+    write_csv(output / "seqlets.csv", [header, *_places(motifs, found, names)])
     write_text(output / "motifs.meme", write_meme(list(motifs)))
-    lines = [f"# What makes {label}", "", f"{len(found.lengths):,} sequences, {settings.method}."]
+    title = label if task.scheme.kind == "regression" else f"class {label}"
+    lines = [f"# What makes {title}", "", f"{len(found.lengths):,} sequences, {settings.method}."]
+    lines += [
+        f"Model {settings.model}, sequences {settings.input}, {settings.shuffles} shuffles of each, "
+        f"seed {settings.seed}."
+    ]
     if found.deltas is not None:
         lines += [
             f"Convergence deltas: {deltas_in_words(found)}, as shares of the mean difference between the "
             "outputs of a sequence and of its shuffles."
         ]
-    lines += ["", *markdown_table(*table_of(motifs, found)), ""]
+    lines += [
+        "",
+        *(markdown_table(*table_of(motifs, found)) if motifs else [f"{NO_MOTIF}.".capitalize()]),
+        "",
+    ]
     lines += ["Motifs by what they contribute over all sequences; pos raises the output, neg lowers it.", ""]
-    write_text(output / "motifs.md", "\n".join(lines))
-    write_figure(output / "profile.png", partial(profile_figure, found, label))
-    write_figure(output / "motifs.png", partial(motifs_figure, motifs))
+    if known is not None:
+        few = f" {_few_known(len(known))}." if len(known) < FEWEST_KNOWN else ""
+        lines += [f"Resembles: known motifs with an E value of {HIGHEST_E} and less.{few}", ""]
+    write_text(output / REPORT_NAME, "\n".join(lines))
+    unit = "value" if task.scheme.kind == "regression" else "nats"
+    write_figure(output / "profile.png", partial(profile_figure, found, title, names, unit))
+    write_figure(output / "motifs.png", partial(motifs_figure, motifs, unit))
+
+
+def _places(
+    motifs: Sequence[Motif], found: Attributions, names: Sequence[str]
+) -> Iterator[tuple[str, str, int, int, str, str]]:
+    """Yield where each motif is found, with the bases there as the motif reads them."""
+    for motif in motifs:
+        for row, start, is_reverse in zip(motif.sequences, motif.starts, motif.is_reverse, strict=True):
+            end = start + len(motif.frequencies)
+            bases = found.ids[row, max(0, start) : end]
+            strand, bases = ("-", reverse_complement(bases)) if is_reverse else ("+", bases)
+            yield motif.name, names[row], start, end, strand, decode(bases)

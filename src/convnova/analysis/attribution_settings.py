@@ -35,6 +35,8 @@ class AttributionSettings:
     """Length of the core of a seqlet: about that of the motifs looked for."""
     known: Path | None = None
     """Known motifs, in MEME's format, that those found are compared with."""
+    overwrite: bool = False
+    """Whether results that are in the output folder may be replaced."""
     seed: int = 0
     """Of shuffles, draws and clusters."""
     read: ReadSettings = field(default_factory=ReadSettings)

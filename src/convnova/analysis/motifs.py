@@ -7,6 +7,7 @@ Source: Shrikumar et al., "Technical Note on Transcription Factor Motif Discover
 """
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -21,6 +22,10 @@ from convnova.sequence import decode
 
 FEWEST_SEQLETS = 20
 """Of a sign, from which motifs are made."""
+FEWEST_KNOWN = 50
+"""Known motifs below which Tomtom's p values depend on which they are."""
+HIGHEST_E = 0.1
+"""Of a known motif that is said to resemble one."""
 _NOISE = 1e-6
 """That is added to contributions, as a share of what they spread by."""
 _TRIMMED_BELOW = 0.3
@@ -124,34 +129,43 @@ def _motif(name: str, pattern: Any, before: int) -> Motif:
     )
 
 
-def match_known(motifs: list[Motif], database: Path, most: int = 3) -> list[Motif]:
-    """Return the motifs with the known ones that resemble them.
-
-    Args:
-        motifs: as `find_motifs` gives them.
-        database: known motifs in MEME's format.
-        most: known motifs that are kept of each.
+def read_known(database: Path) -> dict[str, NDArray[np.float64]]:
+    """Return known motifs in MEME's format, frequencies of A, C, G, T (4, width) by identifier and name.
 
     Raises:
         InputError: when the file is no such database.
     """
-    memelite = library("memelite")
+    read_meme = library("memelite.io").read_meme
+    if not database.is_file():
+        raise InputError(f"{database}: there is no such file; give known motifs in MEME's format")
     try:
-        known = library("memelite.io").read_meme(str(database))
-    except (OSError, ValueError, IndexError) as error:
-        raise InputError(f"{database}: cannot be read as motifs in MEME's format ({error})") from None
-    if not known:
-        raise InputError(f"{database}: there is no motif in it; give a file in MEME's format")
+        known = {name: np.asarray(one, dtype=float) for name, one in read_meme(str(database)).items()}
+    except (OSError, ValueError, IndexError, KeyError):
+        known = {}
+    if not known or any(one.ndim != 2 or one.shape[0] != 4 for one in known.values()):
+        raise InputError(f"{database}: cannot be read as motifs in MEME's format; give such a file")
+    return known
+
+
+def match_known(motifs: list[Motif], known: dict[str, NDArray[np.float64]], most: int = 3) -> list[Motif]:
+    """Return the motifs with the known ones that resemble them, an E value of `HIGHEST_E` and less.
+
+    Args:
+        motifs: as `find_motifs` gives them.
+        known: as `read_known` gives them; of an identifier and a name the name is told.
+        most: known motifs that are kept of each.
+    """
     if not motifs:
         return motifs
-    names = [name.split()[-1] for name in known]
-    tables = [np.asarray(one, dtype=float) for one in known.values()]
-    p_values = memelite.tomtom([motif.frequencies.T for motif in motifs], tables)[0]
-    ranked = np.argsort(p_values, axis=1)[:, :most]
-    return [
-        motif._replace(matches=tuple((names[k], float(values[k]) * len(names)) for k in best))
-        for motif, values, best in zip(motifs, p_values, ranked, strict=True)
-    ]
+    memelite, names = library("memelite"), [name.split()[-1] for name in known]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few known motifs, which is told in words
+        p_values = memelite.tomtom([motif.frequencies.T for motif in motifs], list(known.values()))[0]
+    matched = []
+    for motif, values in zip(motifs, np.asarray(p_values) * len(names), strict=True):
+        best = [k for k in np.argsort(values)[:most] if values[k] <= HIGHEST_E]
+        matched.append(motif._replace(matches=tuple((names[k], float(values[k])) for k in best)))
+    return matched
 
 
 def write_meme(motifs: list[Motif]) -> str:
