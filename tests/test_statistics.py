@@ -50,6 +50,19 @@ def test_few_pairs_cannot_give_a_small_sign_flip_p_value(n, smallest):
     assert made.p_signs == smallest
 
 
+@pytest.mark.parametrize(("n", "read"), [(3, "p_t"), (5, "p_t"), (6, "p_signs"), (9, "p_signs")])
+def test_the_sign_flip_test_is_read_from_six_pairs_on(n, read):
+    found = compare_paired(seeds(*np.linspace(0.1, 0.3, n)), seeds(*[0.05] * n))
+    assert found.p == getattr(found, read)
+    assert found.p_t != found.p_signs
+
+
+def test_the_interval_of_a_difference_is_of_the_paired_t():
+    found = compare_paired(seeds(0.5, 0.7, 0.6), seeds(0.4, 0.4, 0.5))
+    expected = stats.ttest_rel([0.5, 0.7, 0.6], [0.4, 0.4, 0.5]).confidence_interval()
+    assert found.interval == pytest.approx(tuple(expected))
+
+
 def test_many_pairs_are_sampled_and_never_give_0():
     rng = np.random.default_rng(0)
     first = dict(enumerate(rng.normal(3, 0.1, 30)))

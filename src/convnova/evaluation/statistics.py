@@ -14,6 +14,8 @@ from convnova.errors import InputError
 
 Key = TypeVar("Key")
 
+FEWEST_SIGNS = 6
+"""Pairs from which on the sign-flip test can fall below 0.05: the smallest p of n pairs is 2 / 2^n."""
 MOST_SIGNS = 2**16
 """Assignments of signs that are tried: all of them for up to 16 pairs, and so many random ones for more."""
 
@@ -39,6 +41,18 @@ class PairedComparison(NamedTuple):
     """Of the paired t test, two-sided: takes the differences for normal. NaN where they have no spread."""
     p_signs: float
     """Of the sign-flip permutation test, two-sided: only takes them for symmetric under no effect."""
+
+    @property
+    def p(self) -> float:
+        """The p value to read: of the paired t below `FEWEST_SIGNS` pairs, of the signs from there on."""
+        return self.p_t if self.pairs < FEWEST_SIGNS else self.p_signs
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the difference, by the paired t; NaN where the differences have no spread."""
+        if math.isnan(self.p_t):
+            return math.nan, math.nan
+        return interval_of_mean(Spread(self.difference, self.sd, self.pairs))
 
 
 class MeanRanks(NamedTuple):
@@ -83,7 +97,7 @@ def compare_paired(
     Two p values, since neither serves all numbers of pairs. The smallest that a sign-flip test of n pairs can
     give is 2 / 2^n, 0.25 for three seeds and 0.031 for six: with fewer than six it cannot speak, and the
     paired t test can, if one takes differences between seeds for normal. With six or more, and over tasks,
-    whose differences are not normal, read the sign-flip test.
+    whose differences are not normal, read the sign-flip test; `PairedComparison.p` is the one of the two.
 
     Args:
         first: score by seed or task.
