@@ -67,16 +67,6 @@ def test_dilation_schedules(schedule, levels, base, repeats, expected):
     assert schedule(levels, base, repeats) == expected
 
 
-def test_an_output_depends_on_its_receptive_field_and_on_nothing_beyond():
-    model = toy()
-    width, middle = model.config.receptive_field, LENGTH // 2
-    bases = nn.functional.one_hot(random_ids(1, LENGTH), 5).float().requires_grad_()
-    model(inputs_embeds=bases).last_hidden_state[0, middle].sum().backward()
-    seen = bases.grad[0].abs().sum(-1).nonzero().flatten().tolist()
-    assert seen == list(range(middle - width // 2, middle + width // 2 + 1))
-    assert len(seen) == width
-
-
 @pytest.mark.parametrize(
     ("strand", "is_what_it_reads"),
     [(complement, True), (reverse_complement, False)],

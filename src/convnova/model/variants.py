@@ -8,7 +8,7 @@ Source: the ablations of Bo et al., ICLR 2025, arXiv 2502.18538, sections 4 and 
 "downsampling" are in detail is ours, as no code of them was released.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ from convnova.model.presets import dilations_of_field, growing_dilations
 FULL = "full"
 _FIELD_TOLERANCE = 0.1
 """Share that the receptive field of another kernel may differ by before its dilations grow otherwise."""
+_SIZE_TOLERANCE = 0.05
+"""Share that parameters may differ by before it is told; variants keep to it from 32 channels on."""
 
 
 class Variant(NamedTuple):
@@ -168,6 +170,18 @@ def parameters(config: ConvNovaConfig) -> int:
         return ConvNovaModel(config).num_parameters()
 
 
+def unmatched(full: ConvNovaConfig, networks: Mapping[str, dict[str, Any]]) -> dict[str, float]:
+    """Return by what share the parameters of networks differ from the full model's, where by more than 5 %.
+
+    Args:
+        full: the model that they are to be as large as.
+        networks: what is changed of it, by the name of the network.
+    """
+    wanted = parameters(full)
+    shares = {name: parameters(changed(full, changes)) / wanted - 1 for name, changes in networks.items()}
+    return {name: share for name, share in shares.items() if abs(share) > _SIZE_TOLERANCE}
+
+
 def matched_channels(config: ConvNovaConfig, wanted: int) -> int:
     """Return the number of channels that brings a backbone nearest to a number of weights."""
 
@@ -201,4 +215,4 @@ def field_changes(full: ConvNovaConfig, receptive_field_bp: int) -> dict[str, An
     fitting = (k for k in sizes if STEM_KERNEL_SIZE + (k - 1) * blocks <= receptive_field_bp)
     kernel = next(fitting, min(3, full.kernel_size))
     dilations = growing_dilations(receptive_field_bp, kernel, blocks)
-    return _matched(full, {"kernel_size": kernel, "dilations": list(dilations)})
+    return _matched(full, {"kernel_size": kernel, "dilations": dilations})
