@@ -41,26 +41,38 @@ def test_influence_is_zero_outside_the_receptive_field_exactly(settings):
     assert profile.influence.sum() == pytest.approx(1)
 
 
-def test_influence_is_the_mean_of_gradients_taken_one_by_one():
-    model, found = toy(), sequences(3, 60)
-    profile = effective_field(model, found, positions=2, seed=5, reach=12)
+@pytest.mark.parametrize(("length", "first", "last"), [(60, 11, 48), (23, 11, 11), (22, 0, 21), (9, 0, 8)])
+def test_influence_is_the_mean_of_gradients_taken_one_by_one(length, first, last):
+    """Of outputs whose field of 23 bp lies within the sequences; of all, where these are shorter."""
+    model, found = toy(), sequences(3, length)
+    reach = min(12, length - 1)
+    profile = effective_field(model, found, positions=5, seed=5, reach=12)
     rng = np.random.default_rng(5)
-    half = model.config.receptive_field // 2
-    sums = np.zeros(25)
-    for _ in range(2):
-        places = rng.integers(half, 60 - half, 3)
+    sums, counts, seen = torch.zeros(2 * reach + 1), torch.zeros(2 * reach + 1), set()
+    for _ in range(5):
+        places = rng.integers(first, last + 1, 3)
         signs = torch.from_numpy(rng.choice([-1.0, 1.0], 8)).float()
         for ids, place in zip(found, places, strict=True):
             bases = F.one_hot(torch.from_numpy(ids).long()[None], 5).float().requires_grad_()
             (model.convnova(inputs_embeds=bases).last_hidden_state[0, place] * signs).sum().backward()
-            padded = F.pad(bases.grad[0].norm(dim=1), (12, 12))
-            sums += padded[place : place + 25].numpy()
-    np.testing.assert_allclose(profile.influence, sums / sums.sum(), rtol=1e-5)
+            around = slice(place, place + 2 * reach + 1)
+            sums += F.pad(bases.grad[0].norm(dim=1), (reach, reach))[around]
+            counts += F.pad(torch.ones(length), (reach, reach))[around]
+            seen.add(int(place))
+    means = (sums / counts.clamp(min=1)).numpy()
+    np.testing.assert_allclose(profile.influence, means / means.sum(), rtol=1e-5, atol=1e-9)
+    assert profile.places == len(seen)
+
+
+def test_in_sequences_shorter_than_the_field_outputs_are_at_all_bases():
+    profile = effective_field(toy(), sequences(40, 9))
+    assert profile.places == 9
+    assert profile.influence.min() > 0  # both ends are looked at from the other
 
 
 def test_widths_hold_their_share():
     offsets = np.arange(-3, 4)
-    profile = FieldProfile(7, offsets, np.array([0.05, 0.0, 0.2, 0.5, 0.1, 0.1, 0.05]))
+    profile = FieldProfile(7, offsets, np.array([0.05, 0.0, 0.2, 0.5, 0.1, 0.1, 0.05]), 1)
     assert [profile.width(share) for share in (0.4, 0.5, 0.8, 0.85, 0.9, 1.0)] == [1, 1, 3, 5, 5, 7]
 
 
@@ -88,6 +100,7 @@ def test_the_command_writes_profile_widths_and_figure(model_and_input, capsys):
         23,
         np.array([int(row["distance_bp"]) for row in rows]),
         np.array([float(r["influence"]) for r in rows]),
+        0,
     )
     assert profile.influence.sum() == pytest.approx(1, rel=1e-4)
     assert (

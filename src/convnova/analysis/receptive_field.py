@@ -24,6 +24,7 @@ from convnova.evaluation.mode import evaluating
 from convnova.sequence import Ids
 
 SHARES = (0.5, 0.9, 0.95)
+"""Shares of influence whose windows are told."""
 BATCH = 16
 
 
@@ -36,6 +37,8 @@ class FieldProfile(NamedTuple):
     """Distance of a base from the output in bp, ascending from -r to r, (2 r + 1,)."""
     influence: NDArray[np.float64]
     """Mean norm of the gradient at each distance, in sum 1, (2 r + 1,)."""
+    places: int
+    """Different positions in the sequences that the outputs were at."""
 
     def width(self, share: float) -> int:
         """Return the width in bp of the narrowest window, around the output, with a share of influence."""
@@ -59,8 +62,8 @@ def effective_field(
     Args:
         model: a ConvNova model, with a head or without.
         sequences: real ones, ids A 0, C 1, G 2, T 3, N 4, all of the same length.
-        positions: outputs looked at in each sequence, drawn where the receptive field lies within it; from
-            the middle of a shorter one.
+        positions: outputs looked at in each sequence, drawn where the receptive field lies within it; of all
+            bases, where the sequences are shorter than the field.
         seed: draws the positions, and what is summed of the channels of an output.
         reach: farthest distance in bp that is looked at; default the whole sequence.
         advance: is told of sequences that are done.
@@ -72,10 +75,11 @@ def effective_field(
         raise ValueError("sequences must be one or more, all of the same length")
     ids = np.stack(sequences)
     length, field = ids.shape[1], model.config.receptive_field
-    margin = min(field // 2, (length - 1) // 2)
+    margin = field // 2 if length >= field else 0
     rng = np.random.default_rng(seed)
     reach = length - 1 if reach is None else min(reach, length - 1)
     sums, counts = np.zeros(2 * reach + 1), np.zeros(2 * reach + 1)
+    seen: set[int] = set()
     with evaluating(model):
         for start in range(0, len(ids), BATCH):
             batch = torch.from_numpy(ids[start : start + BATCH]).to(model.device).long()
@@ -83,6 +87,7 @@ def effective_field(
                 places = rng.integers(margin, length - margin, len(batch))
                 signs = torch.from_numpy(rng.choice([-1.0, 1.0], model.config.hidden_size)).float()
                 norms = _gradient_norms(model.base_model, batch, places, signs.to(model.device))
+                seen.update(places.tolist())
                 for place, norm in zip(places, norms, strict=True):
                     first, last = max(0, place - reach), min(length, place + reach + 1)
                     around = slice(first - place + reach, last - place + reach)
@@ -91,7 +96,7 @@ def effective_field(
             if advance is not None:
                 advance(len(batch))
     influence = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-    return FieldProfile(field, np.arange(-reach, reach + 1), influence / influence.sum())
+    return FieldProfile(field, np.arange(-reach, reach + 1), influence / influence.sum(), len(seen))
 
 
 def _gradient_norms(
