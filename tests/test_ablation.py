@@ -12,8 +12,10 @@ from tiny_suite import NETWORK, TRAINING, write_data
 from tiny_task import write_csv
 
 from convnova.analysis import trials as module
-from convnova.analysis.ablation import _interval, _published, ablate
+from convnova.analysis.ablation import CSV_NAME, TABLE_NAME, _published, _rows, _write, ablate, table_of
 from convnova.analysis.ablation_settings import AblationSettings
+from convnova.analysis.study_figures import differences_figure
+from convnova.analysis.study_report import difference_shown
 from convnova.analysis.study_tasks import StudyTask, study_tasks
 from convnova.cli import main
 from convnova.errors import InputError
@@ -75,8 +77,8 @@ def test_variants_are_set_against_the_full_model_and_trained_once(tmp_path, monk
 
 def test_the_network_of_a_trial_is_that_of_its_variant(tmp_path):
     run(tmp_path, studies=["context"], seeds=1, tasks="tf/3")
-    full = module.json.loads((tmp_path / "out/trials/tf_3/full/seed0/result.json").read_text())
-    unet = module.json.loads((tmp_path / "out/trials/tf_3/downsampling/seed0/result.json").read_text())
+    full = json.loads((tmp_path / "out/trials/tf_3/full/seed0/result.json").read_text())
+    unet = json.loads((tmp_path / "out/trials/tf_3/downsampling/seed0/result.json").read_text())
     assert unet["job"]["network"]["downsampling"] == [1, 1]
     assert full["job"]["network"]["downsampling"] is None
     assert unet["job"]["network"]["kernel_size"] == full["job"]["network"]["kernel_size"] == 3
@@ -84,7 +86,7 @@ def test_the_network_of_a_trial_is_that_of_its_variant(tmp_path):
 
 def test_own_sequences_in_place_of_a_suite(tmp_path):
     train, test = write_csv(tmp_path / "mine.csv", 64, 0), write_csv(tmp_path / "test.csv", 32, 1)
-    rows, _ = run(
+    rows, text = run(
         tmp_path,
         suite=None,
         tasks=None,
@@ -94,11 +96,12 @@ def test_own_sequences_in_place_of_a_suite(tmp_path):
         studies=["ffn"],
         seeds=1,
     )
+    assert "hidden_size 8 is too small to match parameters within 5 %: ffn differs by +9%\n" in text
     assert [(row.task, row.metric, row.variant.name) for row in rows] == [
         ("mine", "mcc", "full"),
         ("mine", "mcc", "ffn"),
     ]
-    assert math.isnan(rows[1].interval[0])
+    assert math.isnan(rows[1].against_full.interval[0])
     result = json.loads((tmp_path / "out/trials/mine/ffn/seed0/result.json").read_text())
     assert result["sequences"] == {"train": 58, "test": 32}
 
@@ -141,6 +144,7 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path, capsys):
         (["--suite", "gue", "--model", "runs/x"], "must be preset:NAME, or scratch:FOLDER"),
         (["--suite", "gue", "--seeds", "0"], "seeds must be at least 1"),
         (["--suite", "gue", "--studies", "[]"], "studies names none; give one, such as gate"),
+        (["--suite", "gue", "--training.seed", "3"], "training.seed is 3, but it is set by seeds"),
         (["--suite", "gues"], "there is no suite 'gues'"),
         (["--suite", "gue", "--network.receptive_field", "sequence"], "is set by the study; leave it out"),
     ],
@@ -154,7 +158,8 @@ def test_wrong_settings_are_refused_in_one_line(tmp_path, capsys, arguments, mes
 
 def test_equal_differences_say_nothing_of_their_spread():
     found = compare_paired({0: 0.6, 1: 0.7}, {0: 0.5, 1: 0.6})
-    assert all(map(math.isnan, _interval(found)))
+    assert all(map(math.isnan, found.interval))
+    assert difference_shown(found) == ["+10.0", "", ""]
 
 
 def test_the_interval_of_a_mean_is_students():
@@ -165,6 +170,56 @@ def test_the_interval_of_a_mean_is_students():
 
 def task_called(name, published):
     return StudyTask(name, "mcc", False, published, lambda seed: None, {})
+
+
+def made_up_rows(studies, seeds):
+    rng = np.random.default_rng(0)
+    full, task = preset("nt-0.5m"), task_called("H3", None)
+    facts = {"parameters": 1, "hidden_size": 64, "receptive_field_bp": 193}
+    return [
+        row
+        for study in studies
+        for found in [variants(study, full)]
+        for results in [
+            [
+                facts | {"name": one.name, "seed": seed, "score": 0.6 + 0.02 * len(one.name) + noise}
+                for one in found
+                for seed, noise in enumerate(rng.normal(0, 0.05, seeds))
+            ]
+        ]
+        for row in _rows(task, study, found, results)
+    ]
+
+
+@pytest.mark.parametrize(("seeds", "column"), [(3, "p_t"), (5, "p_t"), (6, "p_signs"), (8, "p_signs")])
+def test_p_is_of_the_signs_from_six_seeds_on_and_both_are_written(tmp_path, seeds, column):
+    rows = made_up_rows(["gate"], seeds)
+    _write(AblationSettings(output=tmp_path, suite="gue", seeds=seeds, studies=["gate"]), rows)
+    written = list(csv.DictReader((tmp_path / CSV_NAME).read_text().splitlines()))
+    shown = [dict(zip(table_of(rows)[0], line, strict=True)) for line in table_of(rows)[1]]
+    assert shown[0]["p"] == written[0]["p_t"] == written[0]["p_signs"] == ""
+    for row, line, numbers in zip(rows[1:], shown[1:], written[1:], strict=True):
+        assert line["p"] == f"{float(numbers[column]):.3f}"
+        assert float(numbers["p_signs"]) == row.against_full.p_signs != float(numbers["p_t"])
+
+
+@pytest.mark.parametrize(("studies", "is_told"), [(["gate", "ffn"], True), (["context", "ffn"], False)])
+def test_same_strand_is_told_of_where_it_is(tmp_path, studies, is_told):
+    _write(AblationSettings(output=tmp_path, suite="gue", studies=studies), made_up_rows(studies, 2))
+    text = (tmp_path / TABLE_NAME).read_text()
+    assert ("same-strand is the full model" in text) is is_told
+    assert "Parameters are the backbone's" in text
+
+
+def test_studies_are_told_apart_in_the_figure_by_a_legend(monkeypatch):
+    from matplotlib.figure import Figure
+
+    legends = []
+    monkeypatch.setattr(Figure, "legend", lambda figure, **_: legends.append(figure.axes[0]))
+    differences_figure(made_up_rows(["gate"], 3))
+    assert legends == []
+    differences_figure(made_up_rows(["gate", "kernel"], 3))
+    assert [axes.get_legend_handles_labels()[1] for axes in legends] == [["gate", "kernel"]]
 
 
 def test_published_values_stand_beside_the_variants_that_have_one():

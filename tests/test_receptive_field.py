@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +12,16 @@ import torch.nn.functional as F
 from rich.console import Console
 from tiny_suite import NETWORK, TRAINING, write_data
 
-from convnova.analysis.field_report import load_backbone, receptive_field, sweep_table
+from convnova.analysis import study_figures
+from convnova.analysis import trials as module
+from convnova.analysis.field_report import load_backbone
 from convnova.analysis.field_settings import ReceptiveFieldSettings
+from convnova.analysis.field_sweep import sweep_fields, sweep_table
 from convnova.analysis.receptive_field import FieldProfile, effective_field
+from convnova.analysis.study_tasks import study_tasks
 from convnova.cli import main
 from convnova.errors import InputError
+from convnova.evaluation.statistics import compare_paired
 from convnova.model import ConvNovaConfig, ConvNovaForMaskedLM, ConvNovaForSequenceClassification
 from convnova.sequence import decode
 
@@ -103,9 +110,9 @@ def test_the_command_writes_profile_widths_and_figure(model_and_input, capsys):
         0,
     )
     assert profile.influence.sum() == pytest.approx(1, rel=1e-4)
-    assert (
-        f"| holds 90% of the influence | {profile.width(0.9)} |" in (out / "receptive_field.md").read_text()
-    )
+    text = (out / "receptive_field.md").read_text()
+    assert f"| holds 90% of the influence | {profile.width(0.9)} |" in text
+    assert "4 outputs each, at 24 different positions of a window" in text
     assert (out / "receptive_field.png").stat().st_size > 10_000
 
 
@@ -114,7 +121,42 @@ def test_windows_are_those_that_half_of_the_sequences_have(model_and_input, caps
     arguments = ["--model", str(folder / "model"), "--input", str(folder / "input.fa"), "--output", str(out)]
     assert main(["receptive-field", *arguments, "--window_bp", "9", "--most_sequences", "3"]) == 0
     assert "windows of 9 bp are shorter than the receptive field (23 bp)" in capsys.readouterr().out
-    assert "over 3 windows of 9 bp in " in (out / "receptive_field.md").read_text()
+    text = (out / "receptive_field.md").read_text()
+    assert "over 3 windows of 9 bp in " in text
+    assert "Note: windows of 9 bp are shorter than the receptive field (23 bp): what lies beyond" in text
+    assert "at 7 different positions of a window. An output is a sum of all channels" in text
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Figures as matplotlib has them, not as PNG."""
+    monkeypatch.setattr(study_figures, "png", lambda figure: figure)
+    return study_figures
+
+
+@pytest.mark.parametrize(("influence", "end"), [([0, 0, 1, 2, 1, 0, 0], 1), ([1, 1, 2, 3, 2, 1, 1], 3)])
+def test_a_profile_is_drawn_where_there_is_influence(drawn, influence, end):
+    share = np.array(influence) / sum(influence)
+    (axes,) = drawn.profile_figure(FieldProfile(3, np.arange(-3, 4), share, 1), "toy").axes
+    assert axes.get_xlim() == (-end, end)
+    curve, *widths = axes.lines
+    assert (curve.get_ydata() > 0).all()
+    assert len({(line.get_color(), line.get_linestyle()) for line in widths}) == 3
+    assert len(axes.get_legend_handles_labels()[1]) == 3
+
+
+def test_a_profile_of_one_base_is_drawn():
+    assert study_figures.profile_figure(FieldProfile(1, np.array([0]), np.ones(1), 1), "toy")[1:4] == b"PNG"
+
+
+def test_the_seed_draws_windows_and_outputs(model_and_input):
+    folder = model_and_input
+    arguments = ["--model", str(folder / "model"), "--input", str(folder / "input.fa"), "--window_bp", "30"]
+    written = []
+    for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        assert main(["receptive-field", *arguments, "--output", str(folder / name), "--seed", seed]) == 0
+        written.append((folder / name / "receptive_field.csv").read_text())
+    assert written[0] == written[1] != written[2]
 
 
 def test_a_backbone_loads_whatever_its_head(model_and_input):
@@ -124,20 +166,26 @@ def test_a_backbone_loads_whatever_its_head(model_and_input):
     torch.testing.assert_close(found, model.convnova(ids).last_hidden_state)
 
 
-def sweep(folder, **changes):
+def sweep_settings(folder, **changes):
     data = folder / "data"
     if not data.exists():
         data.mkdir()
         write_data(data)
     values = {"suite": "gue", "tasks": "mouse/2", "data": data, "seeds": 2, "shares": [0.5, 2.0]}
     values |= {"network": NETWORK, "training": TRAINING, "threads": 1, "model": "preset:nt-0.5m"}
-    settings = ReceptiveFieldSettings(output=folder / "out", sweep=True, **values | changes)
-    return receptive_field(settings, Console(file=io.StringIO(), width=200))
+    return ReceptiveFieldSettings(output=folder / "out", sweep=True, **values | changes)
+
+
+def sweep(folder, **changes):
+    screen = io.StringIO()
+    console = Console(file=screen, width=200)
+    return sweep_fields(sweep_settings(folder, **changes), console), screen.getvalue()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_sweep_trains_at_growing_fields_and_goes_on_where_it_was(tmp_path):
-    scores = sweep(tmp_path)
+    scores, text = sweep(tmp_path)
+    assert "too small to match" not in text
     assert [one.share for one in scores] == [0.5, 2.0]
     assert [one.length_bp for one in scores] == [24, 24]
     assert scores[0].field_bp < scores[1].field_bp
@@ -149,25 +197,119 @@ def test_a_sweep_trains_at_growing_fields_and_goes_on_where_it_was(tmp_path):
     results = sorted((tmp_path / "out/trials").rglob("result.json"))
     assert len(results) == 4
     before = [path.stat().st_mtime_ns for path in results]
-    assert sweep(tmp_path) == scores
+    assert repr(sweep(tmp_path)[0]) == repr(scores)
     assert [path.stat().st_mtime_ns for path in results] == before
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_fields_that_no_network_has_are_not_trained_twice(tmp_path):
-    scores = sweep(tmp_path, shares=[0.01, 0.05, 2.0], seeds=1)
+    scores, text = sweep(tmp_path, shares=[0.01, 0.05, 2.0], seeds=1)
+    assert "mouse/2: no network has a field of 5%" in text
     assert [one.share for one in scores] == [0.01, 2.0]
     assert len({one.field_bp for one in scores}) == 2
+
+
+def made_up(trial):
+    """Return the result of a training that never was: fields differ by their share, seeds by chance."""
+    share = float(trial.name.removeprefix("field-"))
+    score = 0.5 + 0.1 * share + np.random.default_rng([trial.seed, int(100 * share)]).normal(0, 0.02)
+    network = trial.network
+    return {
+        **{"task": trial.task.name, "name": trial.name, "seed": trial.seed, "metric": "mcc"},
+        **{"score": score, "validation": score, "parameters": 1000, "receptive_field_bp": int(100 * share)},
+        **{"hidden_size": network.hidden_size, "kernel_size": network.kernel_size, "seconds": 1},
+        "job": trial.record(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("shares", "whole", "column"),
+    [([0.5, 1.0, 2.0], "1", "minus full length"), ([0.5, 2.0, 3.0], "3", "minus widest")],
+)
+@pytest.mark.parametrize("seeds", [5, 6])
+def test_fields_are_set_against_the_full_length_seed_by_seed(
+    tmp_path, monkeypatch, shares, whole, column, seeds
+):
+    monkeypatch.setattr(module, "run_trial", made_up)
+    scores, _ = sweep(tmp_path, shares=shares, seeds=seeds)
+    results = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").rglob("result.json"))]
+    by_name = {name: {} for name in (f"field-{share:g}" for share in shares)}
+    for one in results:
+        by_name[one["name"]][one["seed"]] = one["score"]
+    header, rows = sweep_table(scores)
+    written = list(csv.DictReader((tmp_path / "out/sweep.csv").read_text().splitlines()))
+    for share, score, row, numbers in zip(shares, scores, rows, written, strict=True):
+        shown = dict(zip(header, row, strict=True))
+        assert shown["dilations"] == numbers["dilations"] == " ".join(map(str, score.dilations))
+        if f"{share:g}" == whole:
+            assert (score.against_full_length, shown[column], shown["p"]) == (None, "", "")
+            assert numbers["p_t"] == numbers["p_signs"] == numbers["difference"] == ""
+            continue
+        expected = compare_paired(by_name[f"field-{share:g}"], by_name[f"field-{whole}"])
+        assert score.against_full_length == expected
+        assert expected.pairs == seeds
+        assert shown[column] == f"{100 * expected.difference:+.1f}"
+        low, high = expected.interval
+        assert shown["95 % interval"] == f"{100 * low:+.1f} to {100 * high:+.1f}"
+        assert shown["p"] == f"{expected.p_t if seeds == 5 else expected.p_signs:.3f}"
+        assert expected.p_t != pytest.approx(expected.p_signs, abs=1e-3)
+        assert float(numbers["p_t"]) == pytest.approx(expected.p_t)
+        assert float(numbers["p_signs"]) == pytest.approx(expected.p_signs)
+        assert float(numbers["difference_high"]) == pytest.approx(high)
+    assert f"| {column} |" in (tmp_path / "out/sweep.md").read_text()
+
+
+def test_networks_that_are_not_as_large_as_the_full_model_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "run_trial", made_up)
+    _, text = sweep(tmp_path, network=replace(NETWORK, hidden_size=4, kernel_size=9))
+    line = "hidden_size 4 is too small to match parameters within 5 %: field-0.5 differs by -12%\n"
+    assert text.count(line) == 1
+
+
+def test_the_data_of_a_task_are_read_once_a_seed(tmp_path, monkeypatch):
+    read = []
+    tasks = study_tasks(sweep_settings(tmp_path))
+    watched = tasks[0]._replace(load=lambda seed: read.append(seed) or tasks[0].load(seed))
+    monkeypatch.setattr("convnova.analysis.field_sweep.study_tasks", lambda settings: [watched])
+    monkeypatch.setattr(module, "run_trial", lambda trial: trial.task.load(trial.seed) and made_up(trial))
+    sweep(tmp_path)
+    assert read == [0, 1]
+
+
+def test_fields_are_drawn_at_the_shares_that_were_trained(tmp_path, monkeypatch, drawn):
+    monkeypatch.setattr(module, "run_trial", made_up)
+    monkeypatch.setattr("convnova.analysis.field_sweep.write_report", lambda *given: None)
+    scores, _ = sweep(tmp_path)
+    (axes,) = drawn.sweep_figure([*scores, *(one._replace(task="tf/3") for one in scores)]).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["50 %", "200 %"]
+    assert list(axes.get_xticks()) == [0.5, 2.0]
+    assert len(axes.get_xticks(minor=True)) == 0
+    first, second = (bars.lines[0].get_xdata() for bars in axes.containers)
+    assert second / first == pytest.approx([1.2**0.5] * 2)
+    assert len(axes.collections) == 2  # the bars
+
+
+def test_the_flag_chooses_what_the_command_does(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr("convnova.analysis.field_sweep.sweep_fields", lambda given: called.append("sweep"))
+    monkeypatch.setattr("convnova.analysis.field_report.receptive_field", lambda given: called.append("look"))
+    assert main(["receptive-field", "--output", str(tmp_path), "--sweep", "--suite", "gue"]) == 0
+    assert main(["receptive-field", "--output", str(tmp_path), "--model", "x", "--input", "a.fa"]) == 0
+    assert called == ["sweep", "look"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--model", "runs/x"], "give input, the sequences that gradients are averaged over, or --sweep"),
-        (["--input", "a.fa", "--suite", "gue"], "suite is for training; add --sweep"),
-        (["--input", "a.fa", "--test", "b.csv"], "test is for training; add --sweep"),
-        (["--input", "a.fa", "--seeds", "5"], "seeds is for training; add --sweep"),
-        (["--input", "a.fa", "--network.gating", "none"], "network is for training; add --sweep"),
+        (["--input", "a.fa", "--suite", "gue"], "suite is for the sweep; add --sweep"),
+        (["--input", "a.fa", "--test", "b.csv"], "test is for the sweep; add --sweep"),
+        (["--input", "a.fa", "--seeds", "5"], "seeds is for the sweep; add --sweep"),
+        (["--input", "a.fa", "--network.gating", "none"], "network is for the sweep; add --sweep"),
+        (["--input", "a.fa", "--training.epochs", "3"], "training is for the sweep; add --sweep"),
+        (["--input", "a.fa", "--training.seed", "3"], "training is for the sweep; add --sweep"),
+        (["--sweep", "--suite", "gue", "--seed", "3"], "seed is for a trained model, without --sweep"),
+        (["--sweep", "--suite", "gue", "--training.seed", "3"], "training.seed is 3, but it is set by seeds"),
         (
             ["--sweep", "--suite", "gue", "--positions", "9"],
             "positions is for a trained model, without --sweep",

@@ -254,6 +254,8 @@ COMMANDS = {
         "; the same command goes on with the trainings that are missing",
     ),
 }
+SWEEP = COMMANDS["receptive-field"]._replace(function="analysis.field_sweep:sweep_fields")
+"""What `convnova receptive-field` does with --sweep."""
 TASKS = {
     "sequences": COMMANDS["finetune"],
     "gene-finding": Command(
@@ -329,6 +331,8 @@ def _run(chosen: Namespace, task: str) -> None:
         _run_convert(arguments)
     elif chosen.command == "data":
         DATA[arguments.action].run(arguments[arguments.action])
+    elif chosen.command == "receptive-field" and arguments.sweep:
+        SWEEP.run(arguments)
     else:
         (COMMANDS | {"finetune": TASKS[task]})[chosen.command].run(arguments)
 

@@ -6,41 +6,35 @@ OUTPUT/ablation.md    the same as tables, beside the published values where ther
 OUTPUT/TASK.png       the difference that each variant makes
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from convnova.analysis.ablation_settings import AblationSettings
 from convnova.analysis.study_figures import differences_figure
+from convnova.analysis.study_report import (
+    DIFFERENCE_NOTE,
+    difference_numbers,
+    difference_shown,
+    made_with,
+)
 from convnova.analysis.study_results import AblationRow
 from convnova.analysis.study_tasks import StudyTask, study_tasks
-from convnova.analysis.trials import full_model, run_trials, trials_of
+from convnova.analysis.trials import full_model, run_trials, say_unmatched, trials_of
 from convnova.benchmark.formats import markdown_table
 from convnova.benchmark.jobs import as_name
 from convnova.benchmark.sheets import score_text
 from convnova.console import log_console, plain_table, say
-from convnova.data.table import counted
 from convnova.evaluation.published import Published, read_published
-from convnova.evaluation.statistics import (
-    PairedComparison,
-    Spread,
-    compare_paired,
-    interval_of_mean,
-    spread,
-)
+from convnova.evaluation.statistics import compare_paired, spread
 from convnova.model.variants import FULL, Variant, variants
 from convnova.training.arguments import quiet_libraries
 from convnova.training.figures import write_figure
-from convnova.training.record import processor
 from convnova.writing import make_folder, write_csv, write_text
 
 TABLE_NAME, CSV_NAME = "ablation.md", "ablation.csv"
-FEWEST_SIGNS = 6
-"""Seeds from which on a sign-flip test can speak."""
 _PUBLISHED_SUITE, _ABLATED_SUITE, _MAIN_MODEL = "ConvNova ablation", "NT benchmark", "ConvNova (pretrained)"
 """What the table of published numbers calls the paper's ablations, the suite whose tasks they are on, and the
 model of the main table."""
@@ -52,6 +46,11 @@ _PUBLISHED = {
     ("context", "downsampling"): "ConvNova, downsampling",
 }
 """What the table of published numbers calls the variants of a study."""
+_SIZE_NOTE = "Parameters are the backbone's, with the difference to the full model where it is above 2 %."
+_GATE_NOTE = (
+    "same-strand is the full model but for the draw of its weights, so it shows the noise: the strand that "
+    "the second branch reads is only an order of its four inputs."
+)
 
 
 def ablate(settings: AblationSettings, console: Console | None = None) -> list[AblationRow]:
@@ -67,6 +66,8 @@ def ablate(settings: AblationSettings, console: Console | None = None) -> list[A
     tasks = study_tasks(settings)
     make_folder(settings.output)
     networks = {variant.name: variant.changes for found in studied.values() for variant in found}
+    if settings.match_parameters:
+        say_unmatched(full, networks, console)
     results = run_trials(trials_of(settings, tasks, networks), settings, console)
     rows = [
         row
@@ -105,18 +106,10 @@ def _rows(
             receptive_field_bp=one["receptive_field_bp"],
             scores=spread(list(scores[variant.name].values())),
             against_full=against,
-            interval=_interval(against),
             published=_published(task, study, variant.name),
         )
         rows.append(row)
     return rows
-
-
-def _interval(found: PairedComparison | None) -> tuple[float, float]:
-    """Return the 95 % interval of a difference; NaN where there is none, or it says nothing of its spread."""
-    if found is None or math.isnan(found.p_t):
-        return math.nan, math.nan
-    return interval_of_mean(Spread(found.difference, found.sd, found.pairs))
 
 
 def _published(task: StudyTask, study: str, variant: str) -> Published | None:
@@ -137,7 +130,6 @@ def table_of(rows: Sequence[AblationRow]) -> tuple[list[str], list[list[str]]]:
     header += ["minus full", "95 % interval", "p", "published"]
     lines = []
     for row in rows:
-        found = row.against_full
         lines.append(
             [
                 row.study,
@@ -147,9 +139,7 @@ def table_of(rows: Sequence[AblationRow]) -> tuple[list[str], list[list[str]]]:
                 str(row.channels),
                 f"{row.receptive_field_bp:,}",
                 score_text(row.scores.mean, row.scores.sd, 100),
-                "" if found is None else f"{100 * found.difference:+.1f}",
-                _interval_shown(row.interval),
-                "" if found is None else _p_shown(found),
+                *difference_shown(row.against_full),
                 "" if row.published is None else f"{100 * row.published.value:.1f}",
             ]
         )
@@ -161,24 +151,10 @@ def _share_shown(share: float) -> str:
     return "" if abs(share - 1) <= 0.02 else f" ({share - 1:+.0%})"
 
 
-def _p_shown(found: PairedComparison) -> str:
-    """Return the p value: of six seeds and more that of the signs, of fewer that of the paired t."""
-    p = found.p_t if found.pairs < FEWEST_SIGNS else found.p_signs
-    return "" if math.isnan(p) else f"{p:.3f}"
-
-
-def _interval_shown(interval: tuple[float, float]) -> str:
-    return "" if math.isnan(interval[0]) else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
-
-
 def _write(settings: AblationSettings, rows: Sequence[AblationRow]) -> None:
     """Write tables and figures."""
     tasks = list(dict.fromkeys(row.task for row in rows))
-    lines = ["# Ablation", ""]
-    lines += [
-        f"{settings.model}, {counted(settings.seeds, 'seed')}. {processor()}, torch {torch.__version__}."
-    ]
-    lines += [""]
+    lines = ["# Ablation", "", made_with(settings), ""]
     for task in tasks:
         own = [row for row in rows if row.task == task]
         lines += [f"## {task}", "", f"Score: {own[0].metric}, times 100.", ""]
@@ -191,25 +167,17 @@ def _write(settings: AblationSettings, rows: Sequence[AblationRow]) -> None:
         ]
         lines += [""] if found else []
         write_figure(settings.output / f"{as_name(task)}.png", partial(differences_figure, own))
-    lines += [
-        "Difference and its 95 % interval are of the paired t over seeds, which takes differences between "
-        f"seeds for normal; so is p, with {FEWEST_SIGNS} seeds and more of a sign-flip test. They tell of "
-        "the spread between seeds, not of that of the test set; no p is corrected for the many variants. "
-        "Parameters are the backbone's, with the difference to the full model where it is above 2 %. "
-        "same-strand is the full model but for the draw of its weights, so it shows the noise: the strand "
-        "that the second branch reads is only an order of its four inputs.",
-        "",
-    ]
+    notes = [DIFFERENCE_NOTE, _SIZE_NOTE, *([_GATE_NOTE] if "gate" in settings.studies else [])]
+    lines += [" ".join(notes), ""]
     write_text(settings.output / TABLE_NAME, "\n".join(lines))
     write_csv(settings.output / CSV_NAME, _csv_rows(rows))
 
 
 def _csv_rows(rows: Sequence[AblationRow]) -> Iterator[Sequence[Any]]:
     header = ["task", "metric", "study", "variant", "parameters", "channels", "receptive_field_bp"]
-    yield [*header, "mean", "sd", "seeds", "difference", "low", "high", "p_t", "published"]
+    yield [*header, "mean", "sd", "seeds", "difference", "low", "high", "p_t", "p_signs", "published"]
     for row in rows:
-        found = row.against_full
         fixed = [row.task, row.metric, row.study, row.variant.name, row.parameters, row.channels]
-        compared = ["", "", "", ""] if found is None else [found.difference, *row.interval, found.p_t]
         published = None if row.published is None else row.published.value
+        compared = difference_numbers(row.against_full)
         yield [*fixed, row.receptive_field_bp, *row.scores, *compared, published]

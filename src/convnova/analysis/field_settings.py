@@ -5,8 +5,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from convnova.analysis.study_settings import StudySettings
 from convnova.errors import InputError
 
-_OF_A_MODEL = ("input", "window_bp", "most_sequences", "positions")
-SHARES = (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0)
+_OF_A_MODEL = ("input", "window_bp", "most_sequences", "positions", "seed")
+SHARES_OF_LENGTH = (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class ReceptiveFieldSettings(StudySettings):
     sweep: bool = False
     """Whether to train at growing receptive fields, on a suite or on own sequences, in place of looking at a
     trained model."""
-    shares: list[float] = field(default_factory=lambda: list(SHARES))
+    shares: list[float] = field(default_factory=lambda: list(SHARES_OF_LENGTH))
     """Receptive fields of the sweep, as shares of the length of the median training sequence."""
     window_bp: int | None = None
     """Bases of a sequence that are looked at, drawn from longer ones; default twice the receptive field."""
@@ -27,15 +27,17 @@ class ReceptiveFieldSettings(StudySettings):
     """Windows that gradients are averaged over."""
     positions: int = 4
     """Outputs looked at in each window."""
+    seed: int = 0
+    """Draws the windows and the outputs."""
 
     def __post_init__(self) -> None:
         if self.sweep:
             super().__post_init__()
             self._refuse(*_OF_A_MODEL, why="is for a trained model, without --sweep")
         else:
-            of_both = ("output", "model", "training", "read", "sweep", *_OF_A_MODEL)
+            of_both = ("output", "model", "read", "sweep", *_OF_A_MODEL)
             others = [one.name for one in fields(self) if one.name not in of_both]
-            self._refuse(*others, why="is for training; add --sweep")
+            self._refuse(*others, why="is for the sweep; add --sweep")
             if self.input is None:
                 raise InputError("give input, the sequences that gradients are averaged over, or --sweep")
             if self.model.startswith(("preset:", "scratch:")):

@@ -22,8 +22,6 @@ class AblationRow(NamedTuple):
     """Over seeds, as fractions."""
     against_full: PairedComparison | None
     """Variant minus full model, seed by seed; None for the full model itself."""
-    interval: tuple[float, float]
-    """95 % interval of that difference, by the t distribution; NaN with one seed."""
     published: Published | None
     """Score of this variant in the paper."""
 
@@ -34,15 +32,20 @@ class FieldScore(NamedTuple):
     task: str
     metric: str
     share: float
-    """Of the field that was asked for in the length of a sequence."""
+    """The field that was asked for, as a share of the length of a sequence."""
     field_bp: int
     """Of the network that was trained."""
     length_bp: int
     """Of the median training sequence."""
     kernel_size: int
+    dilations: tuple[int, ...]
+    """One a block; they grow evenly, which those of the paper do not."""
     channels: int
     parameters: int
     scores: Spread
     """Over seeds, as fractions."""
     interval: tuple[float, float]
     """95 % interval of the mean; NaN with one seed."""
+    against_full_length: PairedComparison | None
+    """Minus the field of the whole length, or the widest where that was not trained, seed by seed; None for
+    that field itself."""

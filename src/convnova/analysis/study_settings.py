@@ -37,7 +37,7 @@ class StudySettings:
     network: TaskNetworkSettings = field(default_factory=TaskNetworkSettings)
     """What to change of the full model."""
     training: FinetuneSettings = field(default_factory=FinetuneSettings)
-    """How to train, the same for all; the seed is set by the study."""
+    """How to train, the same for all, but for the seed."""
     threads: int | None = None
     """CPU threads; default all cores. The same number gives the same scores."""
 
@@ -51,6 +51,10 @@ class StudySettings:
         for name in ("seeds", "threads"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.training.seed != FinetuneSettings.seed:
+            raise InputError(
+                f"training.seed is {self.training.seed}, but it is set by seeds, their number; leave it out"
+            )
         if self.network.receptive_field != "preset":
             raise InputError("network.receptive_field is set by the study; leave it out")
         if not self.model.startswith(("preset:", "scratch:")):

@@ -24,6 +24,7 @@ from convnova.benchmark.suite import on_its_strand
 from convnova.console import duration, say
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import ConvNovaConfig
+from convnova.model.variants import unmatched
 from convnova.training.finetune_settings import FinetuneSettings
 from convnova.training.learn import learn, measure
 from convnova.training.record import plain, session
@@ -73,6 +74,16 @@ def full_model(model: str, network: TaskNetworkSettings) -> ConvNovaConfig:
     if not isinstance(config, ConvNovaConfig):
         raise InputError(f"{model}: only ConvNova has these variants; give preset:nt-0.5m, for instance")
     return config
+
+
+def say_unmatched(full: ConvNovaConfig, networks: dict[str, dict[str, Any]], console: Console) -> None:
+    """Say which networks could not be brought to the parameters of the full model."""
+    if found := unmatched(full, networks):
+        shares = ", ".join(f"{name} differs by {share:+.0%}" for name, share in found.items())
+        say(
+            console,
+            f"hidden_size {full.hidden_size} is too small to match parameters within 5 %: {shares}",
+        )
 
 
 def trials_of(
