@@ -136,6 +136,19 @@ def test_padding_changes_nothing(name, pooling):
 
 
 @pytest.mark.parametrize("name", KINDS)
+def test_padding_on_the_left_changes_nothing_or_is_refused(name):
+    model = toy(**KINDS[name])
+    ids = random_ids(2, 40)
+    padded, mask = F.pad(ids, (3, 0), value=4), (torch.arange(43) >= 3).expand(2, -1)
+    if model.config.downsampling:
+        with pytest.raises(ValueError, match="padding on the right alone"):
+            model(padded, mask)
+    else:
+        found = model(padded, mask).last_hidden_state[:, 3:]
+        torch.testing.assert_close(found, model(ids).last_hidden_state, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_gradient_checkpointing_gives_the_same_gradients(name):
     gradients = []
     for is_checkpointed in (False, True):

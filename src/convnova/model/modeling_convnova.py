@@ -98,7 +98,8 @@ class ConvNovaModel(ConvNovaPreTrainedModel):
                 a network that downsamples at the scale of the block.
 
         Raises:
-            ValueError: unless exactly one of `input_ids` and `inputs_embeds` is given.
+            ValueError: unless exactly one of `input_ids` and `inputs_embeds` is given; of a network that
+                downsamples for padding on the left.
         """
         if input_ids is not None and inputs_embeds is None:
             bases = F.one_hot(input_ids, self.config.vocab_size)
@@ -109,6 +110,10 @@ class ConvNovaModel(ConvNovaPreTrainedModel):
         bases = bases.to(self.stem.weight.dtype)
         mask = None if attention_mask is None else attention_mask.unsqueeze(-1).to(bases.dtype)
         bases = keep_real(bases, mask)
+        is_checked = self.config.downsampling and not torch.compiler.is_compiling()
+        # Its cells would begin in the padding, and hold other bases together.
+        if mask is not None and is_checked and (mask[:, :1] < mask.amax(1, keepdim=True)).any():
+            raise ValueError("a network that downsamples takes padding on the right alone")
 
         features, gates = self.branches(bases)
         if output_hidden_states is None:
