@@ -159,6 +159,21 @@ def test_the_seed_draws_windows_and_outputs(model_and_input):
     assert written[0] == written[1] != written[2]
 
 
+def test_what_is_there_is_not_replaced_unasked_and_n_alone_says_nothing(model_and_input, tmp_path, capsys):
+    arguments = ["receptive-field", "--model", str(model_and_input / "model"), "--output", str(tmp_path)]
+    given = ["--input", str(model_and_input / "input.fa"), "--window_bp", "30"]
+    assert main([*arguments, *given]) == 0
+    written = (tmp_path / "receptive_field.md").read_bytes()
+    assert main([*arguments, *given, "--seed", "1"]) == 2
+    assert "already exists" in capsys.readouterr().err
+    assert (tmp_path / "receptive_field.md").read_bytes() == written
+    (tmp_path / "N.fa").write_text(">a\n" + "N" * 60 + "\n")
+    assert main([*arguments, "--input", str(tmp_path / "N.fa"), "--overwrite", "true"]) == 2
+    assert "its sequences are only N" in capsys.readouterr().err
+    assert main([*arguments, *given, "--seed", "1", "--overwrite", "true"]) == 0
+    assert (tmp_path / "receptive_field.csv").exists()
+
+
 def test_a_backbone_loads_whatever_its_head(model_and_input):
     model = toy(ConvNovaForSequenceClassification)
     ids = torch.from_numpy(np.stack(sequences(2, 40))).long()
@@ -314,7 +329,7 @@ def test_the_flag_chooses_what_the_command_does(tmp_path, monkeypatch):
             ["--sweep", "--suite", "gue", "--positions", "9"],
             "positions is for a trained model, without --sweep",
         ),
-        (["--input", "a.fa"], "give model, the folder of a trained ConvNova model"),
+        (["--input", "a.fa"], "model is preset:nt-0.5m, which is not trained; give the folder"),
         (["--sweep"], "give either suite, or train with sequences of your own"),
         (["--sweep", "--suite", "gue", "--input", "a.fa"], "input is for a trained model, without --sweep"),
         (["--sweep", "--suite", "gue", "--shares", "[2,1]"], "shares must be ascending"),

@@ -59,6 +59,7 @@ From a genome to a model, from labelled sequences to a test score, beside the pu
   convnova benchmark --suite gue --data data --model preset:nt --output runs/gue
   convnova compare --models convnova,hyenadna,nt --output runs/compare
   convnova ablate --train train.csv --test test.csv --output runs/ablation
+  convnova receptive-field --model runs/task --input test.csv --output runs/field
   convnova attribute --model runs/task --input test.csv --output runs/why
   convnova mutagenesis --model runs/yeast --genome g.fa --intervals chrI:1001-1200 --output runs/bases
 

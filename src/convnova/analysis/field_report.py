@@ -21,9 +21,9 @@ from convnova.data.table import counted
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaModel
-from convnova.sequence import Ids
+from convnova.sequence import Ids, N
 from convnova.training.arguments import quiet_libraries
-from convnova.writing import make_folder
+from convnova.writing import check_new, make_folder
 
 NAME = "receptive_field"
 
@@ -39,6 +39,7 @@ def receptive_field(settings: ReceptiveFieldSettings, console: Console | None = 
     model = load_backbone(settings.model)
     field = model.config.receptive_field
     sequences, count = _windows(settings, 2 * field if settings.window_bp is None else settings.window_bp)
+    check_new((settings.output / NAME).with_suffix(".md"), settings.overwrite)
     make_folder(settings.output)
     window = len(sequences[0])
     remarks = []
@@ -110,4 +111,8 @@ def _windows(settings: ReceptiveFieldSettings, window_bp: int) -> tuple[list[Ids
         start = int(place - (ends[index] - starts[index]))
         windows.append(table.ids[index][start : start + window])
         seen.add(index)
+    if all((ids == N).all() for ids in windows):
+        raise InputError(
+            f"{settings.input}: its sequences are only N, so there is nothing to see; give others"
+        )
     return windows, len(seen)

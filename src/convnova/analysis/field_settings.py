@@ -1,11 +1,12 @@
 """Settings of `convnova receptive-field`; light to import, for the command line."""
 
 from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
 
 from convnova.analysis.study_settings import StudySettings
 from convnova.errors import InputError
 
-_OF_A_MODEL = ("input", "window_bp", "most_sequences", "positions", "seed")
+_OF_A_MODEL = ("input", "window_bp", "most_sequences", "positions", "seed", "overwrite")
 SHARES_OF_LENGTH = (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -13,6 +14,10 @@ SHARES_OF_LENGTH = (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0)
 class ReceptiveFieldSettings(StudySettings):
     """How far a trained model looks; with --sweep, how the score on tasks depends on how far it can look."""
 
+    output: Path
+    """Folder for the results; a sweep that stopped goes on there."""
+    model: str = "preset:nt-0.5m"
+    """Folder of a trained ConvNova model; with --sweep what is trained, preset:NAME or scratch:FOLDER."""
     input: str | None = None
     """Sequences that gradients are averaged over, in any form that convnova classify reads; without
     --sweep."""
@@ -29,6 +34,8 @@ class ReceptiveFieldSettings(StudySettings):
     """Outputs looked at in each window."""
     seed: int = 0
     """Draws the windows and the outputs."""
+    overwrite: bool = False
+    """Whether the report of a trained model that is in the output folder may be replaced."""
 
     def __post_init__(self) -> None:
         if self.sweep:
@@ -41,7 +48,9 @@ class ReceptiveFieldSettings(StudySettings):
             if self.input is None:
                 raise InputError("give input, the sequences that gradients are averaged over, or --sweep")
             if self.model.startswith(("preset:", "scratch:")):
-                raise InputError("give model, the folder of a trained ConvNova model")
+                raise InputError(
+                    f"model is {self.model}, which is not trained; give the folder of a trained ConvNova"
+                )
         if not self.shares or min(self.shares) <= 0 or sorted(set(self.shares)) != self.shares:
             raise InputError(f"shares must be ascending and above 0, got {self.shares}")
         for name in ("window_bp", "most_sequences", "positions"):

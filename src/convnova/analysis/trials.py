@@ -122,7 +122,7 @@ def run_trials(trials: Sequence[Trial], settings: StudySettings, console: Consol
             result = run_trial(trial)
             write_json(trial.folder(output) / RESULT_NAME, result)
             claims.give_back(trial)
-            score = f"{result['metric']} {result['score']:.4f} (validation {result['validation']:.4f})"
+            score = f"test {result['metric']} {result['score']:.4f} (validation {result['validation']:.4f})"
             say(console, f"{trial}: {score}, {duration(result['seconds'])}  [{claims.how_far()}]")
     finally:
         claims.close()

@@ -61,7 +61,8 @@ class ModelSettings(NetworkSettings):
     """A published preset, and what to change of it."""
 
     preset: str = "pretraining"
-    """Name of a preset: pretraining, nt, genomic-benchmarks or genomic-benchmarks-386k."""
+    """Name of a preset: pretraining, nt, nt-0.5m, genomic-benchmarks, genomic-benchmarks-386k, gene-finding
+    or chromatin."""
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ class FinetuneTaskSettings:
     for many tracks of a genome."""
     model: str = "preset:nt"
     """What to start from: the folder of a pretrained model, preset:NAME for random weights (pretraining, nt,
-    genomic-benchmarks, genomic-benchmarks-386k; hyenadna-0.5m, caduceus-ph-0.5m, kmers and other systems in
-    docs/systems.md), or scratch:FOLDER for a model's architecture alone."""
+    nt-0.5m, genomic-benchmarks, genomic-benchmarks-386k; hyenadna-0.5m, caduceus-ph-0.5m, kmers and other
+    systems in docs/systems.md), or scratch:FOLDER for a model's architecture alone."""
     test: str | None = None
     """Sequences to test on, read once; default none."""
     validation: str | None = None
