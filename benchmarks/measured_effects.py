@@ -67,6 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for what is made on the way")
     parser.add_argument("--only", choices=list(ASSAYS), help="one of the assays")
     parser.add_argument("--scores", nargs="+", help="zero-shot scores; default all that the model has")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of zero-shot scores")
     parser.add_argument("--epochs", type=int, default=5, help="of fine-tuning; 0 for zero-shot scores alone")
     parser.add_argument("--seeds", type=int, default=1, help="fine-tuned models of each kind")
     parser.add_argument("--jobs", type=int, default=1, help="fine-tunings at a time")
@@ -82,7 +83,12 @@ def main(argv: list[str] | None = None) -> None:
         for source in (str(options.model), f"scratch:{options.model}") if options.epochs else ():
             rows += [[assay.name, *row] for row in fine_tuned(assay, source, options)]
     header = ["assay", "model", "score", "variants of", "n", "Spearman", "Pearson"]
-    settings = {"model": options.model.name, "epochs": options.epochs, "seeds": options.seeds}
+    settings = {
+        "model": options.model.name,
+        "precision": options.precision,
+        "epochs": options.epochs,
+        "seeds": options.seeds,
+    }
     report("measured_effects", settings, header, [[shown(cell) for cell in row] for row in rows])
     if options.save:
         found = [dict(zip(header, row, strict=True)) for row in rows]
@@ -196,6 +202,7 @@ def correlations(assay: Assay, frame: pl.DataFrame, model: str, score: str) -> l
 
 def zero_shot(assay: Assay, options: Any) -> list[list[Any]]:
     given = {} if options.scores is None else {"scores": options.scores}
+    given["precision"] = options.precision
     frame = scored(assay, assay.variants, options.model, options, both_strands=True, **given)
     names = [name for name in ("masked-llr", "unmasked-llr", "pseudo-likelihood") if name in frame.columns]
     if "embedding-distance" in frame.columns:
