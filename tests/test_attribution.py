@@ -295,7 +295,7 @@ def test_the_command_writes_contributions_motifs_and_figures(run, capsys):
     assert saved["hypothetical"].shape == (*saved["ids"].shape, 4)
     labelled = list(csv.DictReader((run / "test.csv").read_text().splitlines()))
     rows = [row for row, one in enumerate(labelled) if one["label"] == "1"]
-    assert saved["names"].tolist() == [str(row) for row in rows]  # those of the input
+    assert saved["names"].tolist() == [str(row + 1) for row in rows]  # of the input, as in classify
     real = [decode(ids[:length]) for ids, length in zip(saved["ids"], saved["lengths"], strict=True)]
     assert real == [labelled[row]["sequence"] for row in rows]
     report = (out / "motifs.md").read_text()

@@ -63,7 +63,7 @@ def attribute_task(
     given = read_sequences(settings.input, as_trained(settings.read, task))
     rows = _chosen(settings, task, target, given)
     table = given.take(rows)
-    names = [str(one) for one in (rows if table.names is None else table.names)]
+    names = table.names or [str(row + 1) for row in rows]
     known = None if settings.known is None else read_known(settings.known)
     check_new(settings.output / REPORT_NAME, settings.overwrite)
     make_folder(settings.output)
