@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from measure import arguments, interleaved, paired_ratio, report, save
-from model_speed import random_batch, twins
+from model_speed import random_batch, training_step, twins
 from multiply_adds import training_multiply_adds_per_bp
 from using import SEED, genome_of, masked_lm, network, shown
 
@@ -100,9 +100,8 @@ def uses(options: Any) -> list[dict[str, Any]]:
             ("embeddings", f"{count:,} sequences", language.model, lambda model: embed(model, sequences)),
         ]
         for what, measured, model, work in works:
-            arithmetics = ARITHMETICS[
-                : 3 if work is tiled else 2
-            ]  # other shapes vary: compiled anew for each
+            # The shapes of the others vary, and would be compiled one by one.
+            arithmetics = ARITHMETICS if work is tiled else ARITHMETICS[:2]
             of_work = ways(model, work, arithmetics, options)
             rows += [{"what": what, "measured": measured} | row for row in of_work]
             print(*(f"{what}: {row}" for row in of_work), sep="\n", flush=True)
@@ -145,7 +144,7 @@ def training(options: Any) -> list[dict[str, Any]]:
         for name, model in models.items():
             if is_compiled:
                 model.compile()
-            steps[name] = step_of(model.to(device).train(), ids, labels, precision == "bf16")
+            steps[name] = finished(training_step(model.to(device), ids, labels, precision == "bf16"))
         times = interleaved(steps, options.rounds, warmup=1 if options.quick else 5)
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -164,20 +163,15 @@ def training(options: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def step_of(model: Any, ids: torch.Tensor, labels: torch.Tensor, is_bf16: bool) -> Callable[[], None]:
-    """Return a call that does a step of training and waits for it."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+def finished(step: Callable[[], None]) -> Callable[[], None]:
+    """Return a call that does a step and waits for the GPU."""
 
-    def step() -> None:
-        with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=is_bf16):
-            outputs = model(ids, labels=labels)
-        (outputs[1] if isinstance(outputs, tuple) else outputs.loss).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if ids.device.type == "cuda":
+    def call() -> None:
+        step()
+        if torch.cuda.is_available():
             torch.cuda.synchronize()
 
-    return step
+    return call
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def training_step(model: nn.Module, ids: Tensor, labels: Tensor, is_bf16: bool) 
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 
     def step() -> None:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_bf16):
+        with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=is_bf16):
             outputs = model(ids, labels=labels)
         loss = outputs[1] if isinstance(outputs, tuple) else outputs.loss
         loss.backward()

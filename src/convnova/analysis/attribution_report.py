@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from convnova.analysis.attribution import TOLERANCE, Attributions, attribute
+from convnova.analysis.attribution import STEPS, TOLERANCE, Attributions, attribute
 from convnova.analysis.attribution_figures import motifs_figure, profile_figure
 from convnova.analysis.attribution_settings import AttributionSettings
 from convnova.analysis.motifs import (
@@ -33,14 +33,18 @@ from convnova.console import log_console, plain_table, progress_bar, say
 from convnova.data.reading import read_sequences
 from convnova.data.table import SequenceTable
 from convnova.errors import InputError
-from convnova.inference.classify import as_trained
+from convnova.inference.classify import as_trained, with_known_bases
 from convnova.inference.saved_task import SavedTask, load_task_model
 from convnova.model.configuration_convnova import ConvNovaConfig
-from convnova.sequence import N, decode, reverse_complement
+from convnova.sequence import decode, reverse_complement
 from convnova.training.figures import write_figure
 from convnova.writing import check_new, make_folder, whole_file, write_csv, write_text
 
 REPORT_NAME = "motifs.md"
+NO_MOTIF = (
+    f"no motif was found: one takes {FEWEST_SEQLETS} seqlets of a sign that are alike; give more sequences, "
+    "or another window_bp"
+)
 
 
 def attribute_task(
@@ -62,7 +66,7 @@ def attribute_task(
     target = _target(settings, task)
     given = read_sequences(settings.input, as_trained(settings.read, task))
     rows = _chosen(settings, task, target, given)
-    table = given.take(rows)
+    table = with_known_bases(given.take(rows))
     names = table.names or [str(row + 1) for row in rows]
     known = None if settings.known is None else read_known(settings.known)
     check_new(settings.output / REPORT_NAME, settings.overwrite)
@@ -70,7 +74,7 @@ def attribute_task(
     both = task.average_strands if settings.both_strands is None else settings.both_strands
     say(console, f"{task.scheme.names[target]}: {len(table):,} sequences, {settings.method}")
     if settings.method == "integrated-gradients":
-        say(console, "integrated gradients take 50 passes and more where deep-lift-shap takes one")
+        say(console, f"integrated gradients take {STEPS[0]} passes and more where deep-lift-shap takes one")
     sequences = [table.ids[row] for row in range(len(table))]
     with progress_bar(console, "attributing", len(sequences)) as advance:
         found = attribute(
@@ -85,11 +89,12 @@ def attribute_task(
                 f"{share:.1%} of the deltas are above {TOLERANCE:g}: contributions there do not add up",
             )
     motifs = find_motifs(found, settings.window_bp, settings.seed)
+    few = None
     if known is not None:
-        motifs = match_known(motifs, known)
-        if len(known) < FEWEST_KNOWN:
-            say(console, f"{settings.known}: {_few_known(len(known))}")
-    _write(settings, found, motifs, names, task, target, known)
+        motifs, few = match_known(motifs, known), _few_known(len(known))
+        if few:
+            say(console, f"{settings.known}: {few}")
+    _write(settings, found, motifs, names, task, target, few)
     if motifs:
         console.print(plain_table(*table_of(motifs, found)))
     else:
@@ -98,13 +103,10 @@ def attribute_task(
     return found, motifs
 
 
-NO_MOTIF = (
-    f"no motif was found: one takes {FEWEST_SEQLETS} seqlets of a sign that are alike; give more sequences, "
-    "or another window_bp"
-)
-
-
 def _few_known(count: int) -> str:
+    """Return what is to be said of so many known motifs; empty where they are enough."""
+    if count >= FEWEST_KNOWN:
+        return ""
     return f"{count} known motifs are few, and E values of fewer than {FEWEST_KNOWN} depend on which they are"
 
 
@@ -131,8 +133,6 @@ def _chosen(
     if len(rows) > settings.most_sequences:
         rng = np.random.default_rng(settings.seed)
         rows = np.sort(rng.choice(rows, settings.most_sequences, replace=False))
-    if all((table.ids[int(row)] == N).all() for row in rows):
-        raise InputError(f"{table.source}: its sequences are only N, so there is nothing to see; give others")
     return rows
 
 
@@ -177,8 +177,13 @@ def _write(
     names: Sequence[str],
     task: SavedTask,
     target: int,
-    known: dict[str, NDArray[np.float64]] | None,
+    few: str | None,
 ) -> None:
+    """Write all files.
+
+    Args:
+        few: what is to be said of the number of known motifs; None where none were given.
+    """
     output, label = settings.output, task.scheme.names[target]
     with whole_file(output / "contributions.npz") as staging, staging.open("wb") as file:
         np.savez_compressed(
@@ -198,15 +203,12 @@ def _write(
             f"Convergence deltas: {deltas_in_words(found)}, as shares of the mean difference between the "
             "outputs of a sequence and of its shuffles."
         ]
-    lines += [
-        "",
-        *(markdown_table(*table_of(motifs, found)) if motifs else [f"{NO_MOTIF}.".capitalize()]),
-        "",
-    ]
+    table = markdown_table(*table_of(motifs, found)) if motifs else [f"{NO_MOTIF}.".capitalize()]
+    lines += ["", *table, ""]
     lines += ["Motifs by what they contribute over all sequences; pos raises the output, neg lowers it.", ""]
-    if known is not None:
-        few = f" {_few_known(len(known))}." if len(known) < FEWEST_KNOWN else ""
-        lines += [f"Resembles: known motifs with an E value of {HIGHEST_E} and less.{few}", ""]
+    if few is not None:
+        remark = f" {few}." if few else ""
+        lines += [f"Resembles: known motifs with an E value of {HIGHEST_E} and less.{remark}", ""]
     write_text(output / REPORT_NAME, "\n".join(lines))
     unit = "value" if task.scheme.kind == "regression" else "nats"
     write_figure(output / "profile.png", partial(profile_figure, found, title, names, unit))

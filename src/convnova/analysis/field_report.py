@@ -16,12 +16,13 @@ from convnova.analysis.study_report import write_report
 from convnova.baselines.architectures import any_config
 from convnova.benchmark.formats import markdown_table
 from convnova.console import log_console, plain_table, progress_bar, say
+from convnova.data.packed import pack
 from convnova.data.reading import read_sequences
 from convnova.data.table import counted
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import ConvNovaModel
-from convnova.sequence import Ids, N
+from convnova.sequence import Ids
 from convnova.training.arguments import quiet_libraries
 from convnova.writing import check_new, make_folder
 
@@ -111,7 +112,7 @@ def _windows(settings: ReceptiveFieldSettings, window_bp: int) -> tuple[list[Ids
         start = int(place - (ends[index] - starts[index]))
         windows.append(table.ids[index][start : start + window])
         seen.add(index)
-    if all((ids == N).all() for ids in windows):
+    if pack(windows).is_unknown.all():
         raise InputError(
             f"{settings.input}: its sequences are only N, so there is nothing to see; give others"
         )
