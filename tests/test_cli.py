@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import get_type_hints
 
 import pytest
+import torch
 from pretraining import write_genome
 
 from convnova import cli
@@ -82,6 +83,15 @@ def test_wrong_recipe(recipe, message, capsys, tmp_path):
             "convnova: x.csv: No space left on device",
         ),
         (OSError(errno.EACCES, "Permission denied"), 2, "convnova: Permission denied"),
+        (
+            torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 47.69 GiB. GPU 0 has a total capacity of 139.80 GiB "
+                "of which 44.25 GiB is free. Process 1 has 828.00 MiB memory in use. See documentation."
+            ),
+            2,
+            "convnova: CUDA out of memory. Tried to allocate 47.69 GiB. GPU 0 has a total capacity of "
+            "139.80 GiB of which 44.25 GiB is free; give smaller batches or shorter sequences\n",
+        ),
         (TerminatedError("stopped by SIGTERM", 143), 143, "convnova: stopped by SIGTERM"),
         (
             KeyboardInterrupt(),

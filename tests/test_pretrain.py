@@ -420,7 +420,7 @@ def test_full_disk_for_real(genome, tmp_path):
         assert not any((disk / "run").glob("checkpoint-*"))
         assert not (disk / "run" / "incomplete").exists()
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_full_disk_at_the_final_model(genome, tmp_path, monkeypatch):

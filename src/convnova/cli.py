@@ -384,6 +384,11 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that may not be written, a path that is not there
         place = f"{error.filename}: " if error.filename else ""
         return _end(f"{place}{error.strerror or error}", EXIT_BAD_INPUT)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # of torch, which the command line does not import
+            raise
+        said = ". ".join(str(error).split(". ")[:3])
+        return _end(f"{said}; give smaller batches or shorter sequences", EXIT_BAD_INPUT)
     except TerminatedError as error:
         return _end(str(error), error.status)
     except KeyboardInterrupt:
