@@ -237,6 +237,20 @@ def test_a_planted_motif_is_found_where_it_was_planted(planted_motifs):
             assert (motif.starts[forward] + offset == places[motif.sequences[forward]]).mean() > 0.95
 
 
+def test_a_motif_at_the_ends_is_found_where_all_contributions_raise_the_output():
+    found, _ = planted(n=200)
+    length, letters = found.ids.shape[1], encode("TGACTCA")
+    hypothetical = np.abs(found.hypothetical).clip(max=0.1)
+    for row in range(len(found.ids)):
+        start = 0 if row % 2 else length - 7
+        found.ids[row, start : start + 7] = letters
+        hypothetical[row, start + np.arange(7), letters] = 1
+    motifs = find_motifs(found._replace(hypothetical=hypothetical))
+    assert [motif.consensus for motif in motifs[:2]] == ["TGACTCA"] * 2
+    assert {int(start) for motif in motifs[:2] for start in motif.starts} == {0, length - 7}
+    assert sum(len(motif.starts) for motif in motifs[:2]) > 150
+
+
 def test_known_motifs_that_resemble_one_are_named(planted_motifs, tmp_path):
     motifs = [motif for motif in planted_motifs[2] if motif.name == "pos_0"]
     known = [
@@ -250,6 +264,9 @@ def test_known_motifs_that_resemble_one_are_named(planted_motifs, tmp_path):
     matches = match_known(motifs, read_known(path))[0].matches
     assert [name for name, _ in matches] == ["TGACTCA"]  # a name is the last word: here the consensus
     assert matches[0][1] < 1e-3 < HIGHEST_E
+    other, known = np.eye(4)[encode("TGACTCAA")].T, read_known(path)
+    again = match_known(motifs, {"MA2 TGACTCA": other, **known, "MA3 TGACTCA": other})[0].matches
+    assert again == ((("TGACTCA", pytest.approx(matches[0][1] * 5 / 3, rel=0.5))),)  # its best matrix alone
 
 
 @pytest.mark.parametrize(

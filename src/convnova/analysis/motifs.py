@@ -1,6 +1,6 @@
 """Seqlets and motifs in the contributions of many sequences: TF-MoDISco, and known motifs that resemble them.
 
-A seqlet is a stretch that contributes more than chance lets expect; seqlets alike are a motif.
+A seqlet is one of the stretches that contribute most; seqlets alike are a motif.
 
 Source: Shrikumar et al., "Technical Note on Transcription Factor Motif Discovery from Importance Scores
 (TF-MoDISco)", arXiv 1811.00416; done by modisco-lite, comparison with known motifs by memelite's Tomtom.
@@ -26,7 +26,13 @@ FEWEST_KNOWN = 50
 """Known motifs below which Tomtom's p values depend on which they are."""
 HIGHEST_E = 0.1
 """Of a known motif that is said to resemble one."""
-_NOISE = 1e-6
+_SHARE = 0.2
+"""Of all windows, those beyond the ends included: the strongest may be the core of a seqlet.
+
+It is the highest share that modisco-lite allows. Its own threshold is of the windows that go beyond a null
+for long sequences, which are background for the most part; of short ones it is next to 0.
+"""
+_NOISE = 1e-3
 """That is added to contributions, as a share of what they spread by."""
 _TRIMMED_BELOW = 0.3
 """Share of the strongest position below which the flanks of a motif are cut."""
@@ -48,8 +54,8 @@ class Motif(NamedTuple):
     is_reverse: NDArray[np.bool_]
     """Whether the seqlet is on the other strand."""
     matches: tuple[tuple[str, float], ...] = ()
-    """Known motifs that resemble it and the E value of that, best first: how many of the database would do
-    so by chance."""
+    """Known motifs that resemble it, each name once, and the E value of that, best first: how many of the
+    database would do so by chance."""
 
     @property
     def consensus(self) -> str:
@@ -79,19 +85,18 @@ def find_motifs(found: Attributions, window_bp: int = 11, seed: int = 0) -> list
     hypothetical = np.pad(found.hypothetical, around)
     noise = np.random.default_rng(seed).normal(size=hypothetical.shape)
     hypothetical = hypothetical + _NOISE * found.hypothetical.std() * noise
-    try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), _drawing_from(seed):
-            by_sign = tfmodisco(
-                one_hot=np.pad(found.one_hot, around, constant_values=0.25),
-                hypothetical_contribs=hypothetical,
-                sliding_window_size=window_bp,
-                flank_size=window_bp // 2,
-                trim_to_window_size=window_bp + 1,
-                initial_flank_to_add=window_bp // 3,
-                min_metacluster_size=FEWEST_SEQLETS,
-            )
-    except ZeroDivisionError:  # of modisco-lite, where all contributions have one sign
-        return []
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), _drawing_from(seed):
+        by_sign = tfmodisco(
+            one_hot=np.pad(found.one_hot, around, constant_values=0.25),
+            hypothetical_contribs=hypothetical,
+            sliding_window_size=window_bp,
+            flank_size=window_bp // 2,
+            trim_to_window_size=window_bp + 1,
+            initial_flank_to_add=window_bp // 3,
+            min_metacluster_size=FEWEST_SEQLETS,
+            target_seqlet_fdr=1.0,  # so that the share decides alone
+            max_passing_windows_frac=_SHARE,
+        )
     motifs = [
         _motif(f"{sign}_{number}", pattern, 2 * window_bp)
         for sign, patterns in zip(("pos", "neg"), by_sign, strict=True)
@@ -163,8 +168,11 @@ def match_known(motifs: list[Motif], known: dict[str, NDArray[np.float64]], most
         p_values = memelite.tomtom([motif.frequencies.T for motif in motifs], list(known.values()))[0]
     matched = []
     for motif, values in zip(motifs, np.asarray(p_values) * len(names), strict=True):
-        best = [k for k in np.argsort(values)[:most] if values[k] <= HIGHEST_E]
-        matched.append(motif._replace(matches=tuple((names[k], float(values[k])) for k in best)))
+        best: dict[str, float] = {}
+        for k in np.argsort(values):
+            if values[k] <= HIGHEST_E and len(best) < most:
+                best.setdefault(names[k], float(values[k]))
+        matched.append(motif._replace(matches=tuple(best.items())))
     return matched
 
 
