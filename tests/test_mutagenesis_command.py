@@ -133,7 +133,9 @@ def test_a_head_of_sequences_reads_each_sequence(folder, tmp_path, model):
     assert row["effect"][0] == pytest.approx(made[1].substitutions[2, 2])
     np.testing.assert_array_equal(np.load(tmp_path / "s1.npy"), made[1].substitutions)
     assert (tmp_path / "s0.png").stat().st_size > 10_000
-    assert "plotly" in (tmp_path / "s0.html").read_text()[:5000]
+    page = (tmp_path / "s0.html").read_text()
+    assert "plotly" in page[:5000]
+    assert '"y":["A","C","G","T","deleted"]' in page  # the rows of the heat map
 
 
 def test_a_head_of_sequences_reads_the_window_around_an_interval(folder, tmp_path):

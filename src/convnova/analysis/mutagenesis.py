@@ -290,11 +290,10 @@ def _write_one(settings: MutagenesisSettings, what: str, name: str, one: Mutated
     with whole_file(output / f"{name}.npy") as staging, staging.open("wb") as file:
         np.save(file, one.substitutions)
     changed, title, start = one.region.changed, one.region.name, one.region.start
-    figure = partial(mutagenesis_figure, changed, one.substitutions, title, what, start)
-    write_figure(output / f"{name}.png", figure)
+    drawn = (changed, one.substitutions, title, what, start, one.deletions)
+    write_figure(output / f"{name}.png", partial(mutagenesis_figure, *drawn))
     if settings.html:
-        page = mutagenesis_html(changed, one.substitutions, title, what, start)
-        write_text(output / f"{name}.html", page)
+        write_text(output / f"{name}.html", mutagenesis_html(*drawn))
 
 
 def _rows(one: Mutated) -> pl.DataFrame:

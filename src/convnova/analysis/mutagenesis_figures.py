@@ -1,4 +1,4 @@
-"""A sequence as a logo of importance above a heat map of every substitution, as a picture or a page."""
+"""A sequence as a logo of importance above a heat map of every edit, as a picture or a page."""
 
 from typing import Any
 
@@ -17,7 +17,12 @@ MOST_LETTERS = 160
 
 @styled
 def mutagenesis_figure(
-    ids: Ids, effects: NDArray[np.float32], title: str, what: str, start: int = 0
+    ids: Ids,
+    effects: NDArray[np.float32],
+    title: str,
+    what: str,
+    start: int = 0,
+    deletions: NDArray[np.float32] | None = None,
 ) -> bytes:
     """Return the picture of one sequence.
 
@@ -27,6 +32,7 @@ def mutagenesis_figure(
         title: above it.
         what: an effect is, in words.
         start: place of the first base, 0-based; the axis counts from 1.
+        deletions: effects of deleting each base, (L,), as a row of their own.
     """
     from matplotlib.colors import TwoSlopeNorm
 
@@ -38,25 +44,47 @@ def mutagenesis_figure(
         top.plot(np.arange(len(ids)), lost, color=COLOURS[0], lw=0.8)
     top.axhline(0, color=COLOURS[2], lw=0.6)
     top.set(ylabel="importance", title=title, xlim=(-0.5, len(ids) - 0.5), xticks=[])
-    limit = float(np.nan_to_num(np.abs(effects)).max()) or 1.0
+    shown, rows = _rows(effects, deletions)
+    lowest = len(rows) - 0.5
+    limit = _limit(shown)
     image = bottom.imshow(
-        effects.T,
+        shown,
         aspect="auto",
         cmap="RdBu_r",
         norm=TwoSlopeNorm(0, -limit, limit),
-        extent=(start + 0.5, start + len(ids) + 0.5, 3.5, -0.5),
+        extent=(start + 0.5, start + len(ids) + 0.5, lowest, -0.5),
         interpolation="nearest",
     )
     if len(ids) <= MOST_LETTERS:
         bottom.plot(start + 1 + np.arange(len(ids)), ids, ".", color="#888888", ms=3)
-    bottom.set_yticks(range(4), list(BASES))
+    bottom.set_yticks(range(len(rows)), rows)
     bottom.ticklabel_format(axis="x", useOffset=False, style="plain")
-    bottom.set(ylabel="changed to", xlabel="position (bp, from 1)", ylim=(3.5, -0.5))
+    bottom.set(ylabel="changed to", xlabel="position (bp, from 1)", ylim=(lowest, -0.5))
     figure.colorbar(image, ax=bottom, label=what.replace(" of ", " of\n", 1), pad=0.01)
     return png(figure)
 
 
-def mutagenesis_html(ids: Ids, effects: NDArray[np.float32], title: str, what: str, start: int = 0) -> str:
+def _rows(
+    effects: NDArray[np.float32], deletions: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Return the rows of the heat map, (4 or 5, L), and what each is called."""
+    if deletions is None:
+        return effects.T, list(BASES)
+    return np.vstack([effects.T, deletions]), [*BASES, "deleted"]
+
+
+def _limit(shown: NDArray[np.float32]) -> float:
+    return float(np.nan_to_num(np.abs(shown)).max()) or 1.0
+
+
+def mutagenesis_html(
+    ids: Ids,
+    effects: NDArray[np.float32],
+    title: str,
+    what: str,
+    start: int = 0,
+    deletions: NDArray[np.float32] | None = None,
+) -> str:
     """Return a page with the heat map, to be moved and looked into; arguments are those of the figure.
 
     Raises:
@@ -64,17 +92,18 @@ def mutagenesis_html(ids: Ids, effects: NDArray[np.float32], title: str, what: s
     """
     graph_objects = html_library()
     letters = np.array(list("ACGTN"))[ids]
-    limit = float(np.nan_to_num(np.abs(effects)).max()) or 1.0
+    shown, rows = _rows(effects, deletions)
+    limit = _limit(shown)
     figure = graph_objects.Figure(
         graph_objects.Heatmap(
-            z=effects.T,
+            z=shown,
             x=start + 1 + np.arange(len(ids)),
-            y=list(BASES),
+            y=rows,
             zmin=-limit,
             zmax=limit,
             colorscale="RdBu_r",
             colorbar={"title": what},
-            customdata=np.broadcast_to(letters, (4, len(ids))),
+            customdata=np.broadcast_to(letters, shown.shape),
             hovertemplate="%{x}: %{customdata} to %{y}, %{z:.4g}<extra></extra>",
         )
     )
