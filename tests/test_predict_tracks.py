@@ -11,6 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
+from stopping import counted, stopped_after
 from tiny_task import NETWORK
 from tiny_track_task import build_motifs, run_settings
 from tiny_tracks import SIZES, write_bed, write_genome
@@ -22,10 +23,11 @@ from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.inference import predict_tracks as module
 from convnova.inference.output_names import file_names
+from convnova.inference.partial import Partial
 from convnova.inference.predict import predict
 from convnova.inference.predict_genome import predict_genome
 from convnova.inference.predict_settings import PredictSettings
-from convnova.inference.predict_tracks import bins_of, merged
+from convnova.inference.predict_tracks import bins_of, merged, of_track
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.saved_task import TASK_NAME
 from convnova.inference.saved_tracks import SavedTracks, load_track_model
@@ -228,24 +230,47 @@ def test_bins_are_side_by_side_and_the_last_is_cut(most):
     assert max(len(one.starts) for one in blocks) <= most
 
 
+@pytest.mark.parametrize("name", ["tracks", "table.csv"])
+def test_a_run_that_was_stopped_goes_on(folder, monkeypatch, name):
+    monkeypatch.setattr(module, "BLOCK_BASES", 400)  # of eight windows
+    bed = write_bed(folder / "i.bed", *(f"chrI {start} {start + 20}" for start in range(0, 400, 20)))
+
+    def run(output):
+        made = settings(folder, f"{output}/{name}", intervals=bed if name == "table.csv" else None)
+        screen = io.StringIO()
+        predict_genome(made, Console(file=screen, width=200))
+        return screen.getvalue()
+
+    with counted(monkeypatch) as made:
+        assert "goes on" not in run("whole")
+    with stopped_after(2, monkeypatch):
+        run("again")
+    with counted(monkeypatch) as rest:
+        assert "goes on where it was stopped" in run("again")
+    assert len(made) > 2
+    assert rest == made[2:]
+    files = [
+        sorted(path for path in (folder / one).rglob("*") if path.is_file()) for one in ("whole", "again")
+    ]
+    assert [path.name for path in files[0]] == [path.name for path in files[1]]
+    assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
+
+
 def test_waiting_predictions_take_no_memory_for_each_bin(folder):
-    regions, kept = [Interval("chrI", 0, 10**6)], 1000
-    with (folder / "waiting").open("w+b") as file:
-        waiting = module._Waiting(file, regions, 1, kept)
-        tracemalloc.start()
-        for bins in waiting.bins():
-            values = np.stack([bins.starts, -bins.starts], axis=1).astype(np.float32)
-            waiting.add(values)
-        del bins, values
-        grown = tracemalloc.get_traced_memory()[0]
-        tracemalloc.stop()
-        assert grown < 20_000  # bytes, of 10^6 bins
-        for number, sign in enumerate((1, -1)):
-            blocks = list(waiting.track(number))
-            assert len(blocks) == 1000
-            starts = np.concatenate([bins.starts for bins, _ in blocks])
-            assert np.array_equal(starts, np.arange(10**6))
-            assert np.array_equal(np.concatenate([values for _, values in blocks]), sign * starts)
+    regions, waiting = [Interval("chrI", 0, 10**6)], Partial(folder / "waiting")
+    tracemalloc.start()
+    for bins in bins_of(regions, 1, 1000):
+        waiting.add(np.stack([bins.starts, -bins.starts]))
+    del bins
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert grown < 300_000  # bytes, of 10^6 bins in 1,000 blocks
+    for number, sign in enumerate((1, -1)):
+        blocks = list(of_track(waiting, bins_of(regions, 1, 1000), number))
+        assert len(blocks) == 1000
+        starts = np.concatenate([bins.starts for bins, _ in blocks])
+        assert np.array_equal(starts, np.arange(10**6))
+        assert np.array_equal(np.concatenate([values for _, values in blocks]), sign * starts)
 
 
 def run_command(folder, *flags):

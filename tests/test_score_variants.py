@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import torch
 from rich.console import Console
+from stopping import stopped_after
 
 from convnova.cli import main
 from convnova.data.label_scheme import LabelScheme
@@ -19,6 +20,7 @@ from convnova.inference import score_variants as module
 from convnova.inference import variant_scores
 from convnova.inference.any_model import load_any
 from convnova.inference.output_names import field_names
+from convnova.inference.partial import Partial
 from convnova.inference.saved_genes import SavedGeneFinder
 from convnova.inference.saved_task import SavedTask
 from convnova.inference.score_variants import score_variants
@@ -269,21 +271,11 @@ def test_chromosomes_by_another_name_are_found_and_said(folder, tmp_path):
 def test_a_run_that_was_stopped_goes_on_where_it_was(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 2)
     frame, _ = run(folder, tmp_path, name="whole.vcf.gz")
-    add, added = module._Partial.add, []
-
-    def interrupted(self, scores):
-        if len(added) == 2:
-            raise KeyboardInterrupt
-        added.append(len(scores))
-        add(self, scores)
-
-    monkeypatch.setattr(module._Partial, "add", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with stopped_after(2, monkeypatch):
         run(folder, tmp_path)
     assert not (tmp_path / "out.vcf.gz").exists()
-    monkeypatch.setattr(module._Partial, "add", add)
     with (tmp_path / "out.vcf.gz.partial").open("ab") as file:
-        file.write(b"abc")  # of a row that was cut short
+        file.write(b"abc")  # of scores that were cut short
     again, said = run(folder, tmp_path)
     assert "goes on after 4 alleles" in said
     assert again.equals(frame)
@@ -293,7 +285,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(folder, tmp_path, monkeypat
 
 
 def test_scores_of_other_settings_are_not_gone_on_with(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(module._Partial, "remove", lambda self: None)
+    monkeypatch.setattr(Partial, "remove", lambda self: None)
     run(folder, tmp_path)
     _, said = run(folder, tmp_path, both_strands=True, overwrite=True)
     assert "goes on after" not in said

@@ -3,7 +3,7 @@
 n sequences, C channels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
 
 from convnova.analysis.embed_settings import EmbedSettings
 from convnova.analysis.embedding_figure import embedding_figure
@@ -23,9 +24,11 @@ from convnova.data.reading import read_sequences
 from convnova.data.table import Places, SequenceTable, counted
 from convnova.errors import InputError
 from convnova.genome.fasta import fasta_records
+from convnova.genome.files import file_checksum
 from convnova.inference.any_model import load_any
 from convnova.inference.compute import make_ready
 from convnova.inference.embeddings import (
+    TILE_BP,
     Reading,
     channels,
     check_reading,
@@ -33,6 +36,7 @@ from convnova.inference.embeddings import (
     embed_tiles,
     is_tiled,
 )
+from convnova.inference.partial import Partial
 from convnova.inference.saved_task import TASK_NAME
 from convnova.training.arguments import quiet_libraries
 from convnova.training.figures import write_figure
@@ -63,6 +67,9 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
         make_place(settings.figure, settings.output)
         check_new(settings.figure, settings.overwrite)
     make_ready(model, settings)
+    partial = _partial(settings, reading)
+    if partial:
+        say(console, f"goes on after {counted(partial.rows, 'vector')}")
     count = unknown = 0
     shown: list[NDArray[np.float32]] = []
     labels: list[str] = []
@@ -73,18 +80,16 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
     ):
         task = progress.add_task("embedding", total=None)
         for block in _blocks(settings):
-            if settings.level == "sequence":
-                values = np.asarray(embed(model, block.ids, reading))
-                file.add(_places(block, count), values)
+            parts = _parts(model, block, reading, count)
+            for (places, _), values in partial.filled(parts, lambda part: part[1]()):
+                file.add(places, values)
                 room = MOST_POINTS - len(labels)
-                if settings.figure is not None and room > 0:
-                    shown.append(values[:room])
+                if settings.figure is not None and room > 0:  # of sequences, whose part is all of the block
+                    shown.append(np.array(values[:room]))
                     labels += _labels(block)[:room]
-            else:
-                for places, values in _parts(model, block, reading, count):
-                    file.add(places, values)
             count, unknown = count + len(block), unknown + int(block.ids.is_unknown.sum())
             progress.update(task, description=f"{count:,} sequences")
+    partial.remove()
     if unknown:
         say(console, f"{unknown:,} of {counted(count)} are only N: what is embedded says nothing of them")
     if settings.figure is not None and count < 2:
@@ -107,6 +112,15 @@ def load_model(folder: Path) -> Any:
         return load_any(folder).model
     quiet_libraries()  # Transformers tells that there is no head, which is not needed
     return classifier_class(config).from_pretrained(folder, config=config).eval()
+
+
+def _partial(settings: EmbedSettings, reading: Reading) -> Partial:
+    """Return what there is of a run that was stopped."""
+    path = Path(settings.input)
+    read = [file_checksum(path) if path.is_file() else settings.input, repr(settings.read)]
+    blocks = [BLOCK_BASES, BLOCK_SEQUENCES, PART_NUMBERS, TILE_BP]
+    weights = file_checksum(settings.model / WEIGHTS_NAME)
+    return Partial(settings.output, weights, read, reading, settings.precision, blocks)
 
 
 def _blocks(settings: EmbedSettings) -> Iterator[SequenceTable]:
@@ -154,9 +168,12 @@ def _places(block: SequenceTable, before: int) -> pl.DataFrame:
 
 def _parts(
     model: Any, block: SequenceTable, reading: Reading, before: int
-) -> Iterator[tuple[pl.DataFrame, NDArray[np.float32]]]:
-    """Yield the embeddings of windows or bases and what they are of, so many at once as are well held."""
+) -> Iterator[tuple[pl.DataFrame, Callable[[], NDArray[np.float32]]]]:
+    """Yield what vectors are of, and what makes them; of windows or bases so many as are well held."""
     places, lengths = _places(block, before), block.ids.lengths
+    if reading.level == "sequence":
+        yield places, lambda: np.asarray(embed(model, block.ids, reading))
+        return
     step = reading.window_bp if reading.level == "window" else 1
     most = max(1, PART_NUMBERS // channels(model) * step)  # bases of sequences together
 
@@ -167,6 +184,9 @@ def _parts(
             pl.Series("window_end", np.minimum(begins + step, lengths[sequence]), dtype=pl.Int64),
         )
 
+    def vectors(first: int, last: int) -> Callable[[], NDArray[np.float32]]:
+        return lambda: np.concatenate(embed(model, block.ids[first:last], reading))
+
     first = 0
     while first < len(block):
         last = first + 1
@@ -174,13 +194,13 @@ def _parts(
             last += 1
         if last == first + 1 and is_tiled(model, int(lengths[first])):
             done = 0
-            for piece in embed_tiles(model, block.ids[first], reading):
-                yield rows(first, done, len(piece)), piece
-                done += len(piece)
+            for size, made in embed_tiles(model, block.ids[first], reading):
+                yield rows(first, done, size), made
+                done += size
         else:
-            values = embed(model, block.ids[first:last], reading)
-            tables = [rows(first + index, 0, len(one)) for index, one in enumerate(values)]
-            yield pl.concat(tables), np.concatenate(values)
+            sizes = -(-lengths[first:last] // step)
+            tables = [rows(first + index, 0, int(size)) for index, size in enumerate(sizes)]
+            yield pl.concat(tables), vectors(first, last)
         first = last
 
 

@@ -22,6 +22,7 @@ from convnova.evaluation.mode import evaluating
 from convnova.genome import Genome, Interval
 from convnova.inference.any_model import AnyModel
 from convnova.inference.inputs import ahead, model_inputs
+from convnova.inference.partial import Partial
 from convnova.inference.tiles import with_halo
 from convnova.sequence import Ids, N, reverse_complement
 
@@ -185,5 +186,21 @@ def on_ray(ray: Any, loaded: AnyModel, genome: Genome, strands: bool, threads: i
         finally:
             for _, reference in waiting:
                 ray.cancel(reference, force=True)
+
+    return run
+
+
+def going_on(engine: Engine, partial: Partial, columns: Sequence[int]) -> Engine:
+    """Return an engine of some outputs, which begins with the groups that are there and keeps the others."""
+
+    def run(groups: Iterator[Group]) -> Iterator[tuple[Group, list[Values]]]:
+        for number in range(len(partial)):
+            group = next(groups)
+            ends = np.cumsum([tile.end - tile.start for tile in group])
+            yield group, np.split(partial[number], ends[:-1])
+        for group, values in engine(groups):
+            of_columns = [one[:, columns] for one in values]
+            partial.add(np.concatenate(of_columns))
+            yield group, of_columns
 
     return run

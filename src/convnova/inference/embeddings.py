@@ -6,7 +6,8 @@ it is batched with. Sequences of any length are read in tiles where the model ha
 n sequences, B batch, L length in bp, W windows of a sequence, C channels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -113,7 +114,7 @@ def _of_batch(model: Any, sequences: Sequence[Ids], reading: Reading) -> Iterato
             values = (values + model.embed(**model_inputs(model, turned)).float()) / 2
         yield from values.cpu().numpy()[:, None]
     elif len(sequences) == 1 and is_tiled(model, len(sequences[0])):
-        yield np.concatenate(list(_of_tiles(model, sequences[0], reading)))
+        yield np.concatenate(list(_of_long(model, sequences[0], reading)))
     else:
         hidden = _hidden(model, sequences, reading)
         for row, one in enumerate(sequences):
@@ -125,26 +126,39 @@ def is_tiled(model: Any, length: int) -> bool:
     return length > TILE_BP and _has_bases(model) and is_incremental(model)
 
 
-def embed_tiles(model: Any, ids: Ids, reading: Reading) -> Iterator[NDArray[np.float32]]:
-    """Yield what `embed` gives of one long sequence, tile by tile; the mode is restored after each."""
-    pieces = _of_tiles(model, ids, reading)
-    while True:
-        with evaluating(model), torch.inference_mode():
-            piece = next(pieces, None)
-        if piece is None:
-            return
-        yield piece
-
-
-def _of_tiles(model: Any, ids: Ids, reading: Reading) -> Iterator[NDArray[np.float32]]:
-    """Yield what is read of a long sequence, tile by tile, each with what lies around it in reach."""
+def embed_tiles(
+    model: Any, ids: Ids, reading: Reading
+) -> Iterator[tuple[int, Callable[[], NDArray[np.float32]]]]:
+    """Yield how many windows or bases each tile of a long sequence has, and what makes their vectors."""
     width = reading.window_bp if reading.level == "window" else 1
-    step, halo = max(1, TILE_BP // width) * width, model.config.receptive_field // 2
+
+    def of_tile(start: int, end: int) -> NDArray[np.float32]:
+        with evaluating(model), torch.inference_mode():
+            return _summed_up(_of_tile(model, ids, reading, start, end), reading).cpu().numpy()
+
+    for start, end in _tiles(len(ids), reading):
+        yield -(-(end - start) // width), partial(of_tile, start, end)
+
+
+def _tiles(length: int, reading: Reading) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of the tiles of a long sequence, each of whole windows."""
+    width = reading.window_bp if reading.level == "window" else 1
+    step = max(1, TILE_BP // width) * width
+    for start in range(0, length, step):
+        yield start, min(start + step, length)
+
+
+def _of_tile(model: Any, ids: Ids, reading: Reading, start: int, end: int) -> Tensor:
+    """Return the vectors of the bases of a tile, (L, C), which is read with what lies around it in reach."""
+    first, last, kept = with_halo(start, end, model.config.receptive_field // 2, len(ids))
+    return _hidden(model, [ids[first:last]], reading)[0, kept]
+
+
+def _of_long(model: Any, ids: Ids, reading: Reading) -> Iterator[NDArray[np.float32]]:
+    """Yield what is read of a long sequence, tile by tile; of its mean at the end."""
     total: Tensor | float = 0.0
-    for start in range(0, len(ids), step):
-        end = min(start + step, len(ids))
-        first, last, kept = with_halo(start, end, halo, len(ids))
-        hidden = _hidden(model, [ids[first:last]], reading)[0, kept]
+    for start, end in _tiles(len(ids), reading):
+        hidden = _of_tile(model, ids, reading, start, end)
         if reading.level == "sequence":
             total = total + hidden.double().sum(0, keepdim=True)
         else:

@@ -18,12 +18,12 @@ from convnova.genome.bed import read_bed
 from convnova.genome.bigwig import bigwig_library
 from convnova.inference.any_model import AnyModel, load_any
 from convnova.inference.base_track_files import base_tracks
-from convnova.inference.base_tracks import groups_of, in_process, on_ray, tile_length, tiles_of
+from convnova.inference.base_tracks import going_on, groups_of, in_process, on_ray, tile_length, tiles_of
 from convnova.inference.compute import make_ready, set_arithmetic
 from convnova.inference.mutagenesis import is_incremental
 from convnova.inference.output_names import chosen, file_names, strand_in_words
 from convnova.inference.predict_settings import PredictSettings
-from convnova.inference.predict_tracks import merged, predict_tracks
+from convnova.inference.predict_tracks import merged, partial_of, predict_tracks
 from convnova.inference.saved_task import task_of
 from convnova.inference.saved_tracks import TRACKS, SavedTracks, TrackModel, load_track_model
 from convnova.ray_cluster import gpus_of, ray_cluster
@@ -90,6 +90,9 @@ def _predict_bases(settings: PredictSettings, loaded: AnyModel, console: Console
     tile_bp = tile_length(loaded.model, settings.memory_mb)
     tiles = tiles_of(genome, regions, tile_bp, gap_bp=loaded.model.config.receptive_field)
     total, predicted = sum(region.width for region in regions), 0
+    partial = partial_of(settings, paths[0], genome, regions, [names, strands, tile_bp])
+    if partial:
+        say(console, f"goes on after {partial.rows:,} bp")
     with ExitStack() as stack:
         if settings.engine == "ray":
             ray = stack.enter_context(ray_cluster(settings.ray_address))
@@ -103,11 +106,13 @@ def _predict_bases(settings: PredictSettings, loaded: AnyModel, console: Console
             base_tracks(paths, names, genome.chromosome_sizes, settings.decimals, settings.overwrite)
         )
         advance = stack.enter_context(progress_bar(console, "predicting", total))
-        for group, values in engine(groups_of(tiles, tile_bp, loaded.model.config.receptive_field)):
+        groups = groups_of(tiles, tile_bp, loaded.model.config.receptive_field)
+        for group, values in going_on(engine, partial, columns)(groups):
             for tile, one in zip(group, values, strict=True):
-                files.add(tile.chromosome, tile.start, one[:, columns])
+                files.add(tile.chromosome, tile.start, one)
                 predicted += len(one)
                 advance(len(one))
+    partial.remove()
     made = f"{genome.path.name}: {total:,} bp, {counted(len(names), 'track')} -> {settings.output}"
     say(console, made + (f" ({total - predicted:,} bp of N passed over)" if predicted < total else ""))
     return paths

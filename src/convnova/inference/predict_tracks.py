@@ -8,20 +8,21 @@ ends, so neighbours share no work: what they see of the same base differs.
 
 bigWig files are written one track after another. Filled side by side, 400 of them took 3,400 open files,
 where 1,024 are often the limit, and 101 s of processor time, not 53 s (12 Mb in bins of 200 bp). So
-predictions wait in one file, which has no name and is gone however the process ends.
+predictions wait in one file, from which a run that was stopped goes on.
 
 n windows, b bins, T tracks.
 """
 
-import tempfile
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
+from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
 
 from convnova.console import progress_bar, say
 from convnova.data.packed import pack
@@ -31,8 +32,10 @@ from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import read_bed
 from convnova.genome.bigwig import bigwig_files, bigwig_library
+from convnova.genome.files import file_checksum
 from convnova.inference.compute import make_ready
 from convnova.inference.output_names import chosen, file_names
+from convnova.inference.partial import Partial
 from convnova.inference.predict import predict
 from convnova.inference.predict_settings import PredictSettings
 from convnova.inference.saved_tracks import TrackModel
@@ -75,14 +78,21 @@ def predict_tracks(settings: PredictSettings, loaded: TrackModel, console: Conso
     for path in paths:
         check_new(path, settings.overwrite)
     make_ready(loaded.model, settings)
-    if intervals is not None and settings.is_table:
-        frame = predict_intervals(loaded, genome, intervals, columns, settings.both_strands, console)
+    places = intervals or genome.chromosomes
+    regions = places if settings.is_table else merged(places, genome)
+    names = [loaded.saved.names[column] for column in columns]
+    bins = [settings.both_strands, loaded.saved.window_bp, settings.step_bp, BLOCK_BASES]
+    partial = partial_of(settings, paths[0], genome, regions, [names, *bins])
+    if partial:
+        say(console, "goes on where it was stopped")
+    if settings.is_table:
+        frame = predict_intervals(loaded, genome, regions, columns, settings.both_strands, console, partial)
         write_table(frame, settings.output)
         what = counted(len(frame), "interval")
     else:
-        regions = merged(intervals or genome.chromosomes, genome)
-        _write_bigwigs(settings, loaded, genome, regions, columns, paths, console)
+        _write_bigwigs(settings, loaded, genome, regions, columns, paths, partial, console)
         what = f"{sum(region.width for region in regions):,} bp"
+    partial.remove()
     tracks = f"{counted(len(columns), 'track')} ({loaded.saved.meaning})"
     say(console, f"{genome.path.name}: {what}, {tracks} -> {settings.output}")
     return paths
@@ -95,6 +105,7 @@ def predict_intervals(
     columns: Sequence[int],
     both_strands: bool | None = None,
     console: Console | None = None,
+    partial: Partial | None = None,
 ) -> pl.DataFrame:
     """Return a row for each interval: where it is, and what some tracks are in the window around its centre.
 
@@ -105,18 +116,25 @@ def predict_intervals(
         columns: outputs of the model that are wanted.
         both_strands: whether to average over both strands; default as the model was chosen.
         console: where a bar shows how far it is; default nowhere.
+        partial: what is there of a run that was stopped, and is to be kept of this one.
     """
     saved = loaded.saved
     centers = np.array([one.center for one in intervals])
     chromosomes = np.array([genome.index_of(one.chromosome) for one in intervals])
     predictions = np.empty((len(intervals), len(columns)), dtype=np.float32)
     with progress_bar(console or Console(quiet=True), "predicting", len(intervals)) as advance:
-        for first in range(0, len(intervals), step := max(1, BLOCK_BASES // saved.window_bp)):
-            rows = slice(first, first + step)
-            starts = window_starts(centers[rows], 0, saved.window_bp)
-            predicted = _predict(loaded, genome, chromosomes[rows], starts, both_strands, saved.window_bp)
-            predictions[rows] = predicted[:, columns]
-            advance(len(starts))
+        step = max(1, BLOCK_BASES // saved.window_bp)
+        for first in range(0, len(intervals), step):
+            rows, number = slice(first, first + step), first // step
+            if partial is None or number == len(partial):
+                starts = window_starts(centers[rows], 0, saved.window_bp)
+                found = _predict(loaded, genome, chromosomes[rows], starts, both_strands, saved.window_bp)
+                predictions[rows] = found[:, columns]
+                if partial is not None:
+                    partial.add(predictions[rows])
+            else:
+                predictions[rows] = partial[number]
+            advance(len(centers[rows]))
     places = {
         "chromosome": [one.chromosome for one in intervals],
         "start": [one.start for one in intervals],
@@ -126,6 +144,25 @@ def predict_intervals(
     prefix = "predicted" if saved.kind == "signal" else "probability"
     tracks = {f"{prefix}_{saved.names[track]}": predictions[:, i] for i, track in enumerate(columns)}
     return pl.DataFrame(places | tracks)
+
+
+def partial_of(
+    settings: PredictSettings, path: Path, genome: Genome, regions: Sequence[Interval], chosen: list[Any]
+) -> Partial:
+    """Return what there is of a run that was stopped.
+
+    Args:
+        settings: of the run.
+        path: first file that is written.
+        genome: that is read.
+        regions: of it.
+        chosen: what else predictions depend on, as JSON has it.
+    """
+    places = hashlib.sha256(
+        repr([(one.chromosome, one.start, one.end) for one in regions]).encode()
+    ).hexdigest()
+    weights = file_checksum(settings.model / WEIGHTS_NAME)
+    return Partial(path, weights, genome.checksum, places, settings.precision, chosen)
 
 
 def merged(intervals: Sequence[Interval], genome: Genome) -> list[Interval]:
@@ -179,27 +216,37 @@ def _write_bigwigs(
     regions: Sequence[Interval],
     columns: Sequence[int],
     paths: Sequence[Path],
+    partial: Partial,
     console: Console,
 ) -> None:
     """Predict the bins of regions, and write a bigWig file of each track, one after another."""
     saved = loaded.saved
-    step_bp = settings.step_bp or saved.bin_bp
-    with tempfile.TemporaryFile(dir=paths[0].parent) as file:
-        waiting = _Waiting(file, regions, step_bp, max(1, BLOCK_BASES // saved.window_bp))
-        with progress_bar(console, "predicting", sum(region.width for region in regions)) as advance:
-            for bins in waiting.bins():
-                chromosomes = np.full(len(bins.starts), genome.index_of(bins.chromosome))
-                starts = window_starts(bins.starts, step_bp, saved.window_bp)
-                predictions = _predict(loaded, genome, chromosomes, starts, settings.both_strands, step_bp)
-                waiting.add(predictions[:, columns])
-                advance(int(bins.ends[-1] - bins.starts[0]))
-        with progress_bar(console, "writing", len(paths)) as advance:
-            for number, path in enumerate(paths):
-                with bigwig_files([path], genome.chromosome_sizes) as (track,):
-                    for bins, values in waiting.track(number):
-                        known = ~np.isnan(values)
-                        track.add_bins(bins.chromosome, bins.starts[known], bins.ends[known], values[known])
-                advance(1)
+    step_bp, most = settings.step_bp or saved.bin_bp, max(1, BLOCK_BASES // saved.window_bp)
+
+    def made(bins: Bins) -> NDArray[np.float32]:
+        chromosomes = np.full(len(bins.starts), genome.index_of(bins.chromosome))
+        starts = window_starts(bins.starts, step_bp, saved.window_bp)
+        predictions = _predict(loaded, genome, chromosomes, starts, settings.both_strands, step_bp)
+        return predictions[:, columns].T
+
+    with progress_bar(console, "predicting", sum(region.width for region in regions)) as advance:
+        for bins, _ in partial.filled(bins_of(regions, step_bp, most), made):
+            advance(int(bins.ends[-1] - bins.starts[0]))
+    with progress_bar(console, "writing", len(paths)) as advance:
+        for number, path in enumerate(paths):
+            with bigwig_files([path], genome.chromosome_sizes) as (track,):
+                for bins, values in of_track(partial, bins_of(regions, step_bp, most), number):
+                    known = ~np.isnan(values)
+                    track.add_bins(bins.chromosome, bins.starts[known], bins.ends[known], values[known])
+            advance(1)
+
+
+def of_track(
+    partial: Partial, blocks: Iterator[Bins], number: int
+) -> Iterator[tuple[Bins, NDArray[np.float32]]]:
+    """Yield bins, and what one track is in them, (b,); bins of hg38 in steps of 50 bp would take 1 GB."""
+    for place, bins in enumerate(blocks):
+        yield bins, partial[place][number]
 
 
 def _paths(settings: PredictSettings, loaded: TrackModel, columns: Sequence[int]) -> list[Path]:
@@ -208,32 +255,3 @@ def _paths(settings: PredictSettings, loaded: TrackModel, columns: Sequence[int]
         return [settings.output]
     names = file_names(loaded.saved.names)
     return [settings.output / f"{names[column]}.bw" for column in columns]
-
-
-class _Waiting:
-    """Predictions of the bins of regions that wait on the disk until their track is written.
-
-    Bins are made anew for each track: those of hg38 in steps of 50 bp would take 1 GB.
-    """
-
-    def __init__(self, file: BinaryIO, regions: Sequence[Interval], step_bp: int, most: int):
-        self._file, self._regions, self._step_bp, self._most = file, regions, step_bp, most
-        self._tracks = 0
-
-    def bins(self) -> Iterator[Bins]:
-        """Yield the bins, block by block."""
-        return bins_of(self._regions, self._step_bp, self._most)
-
-    def add(self, predictions: NDArray[np.float32]) -> None:
-        """Take the predictions of the next block, (b, T)."""
-        self._tracks = predictions.shape[1]
-        self._file.write(np.ascontiguousarray(predictions.T).data)
-
-    def track(self, number: int) -> Iterator[tuple[Bins, NDArray[np.float32]]]:
-        """Yield bins, and what one track is in them, (b,)."""
-        place = 0
-        for bins in self.bins():
-            row_bytes = 4 * len(bins.starts)
-            self._file.seek(place + number * row_bytes)
-            yield bins, np.frombuffer(self._file.read(row_bytes), dtype=np.float32)
-            place += self._tracks * row_bytes

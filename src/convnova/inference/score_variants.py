@@ -10,13 +10,10 @@ what is written. Held in memory are places, alleles and scores, and none of the 
 n alleles, K scores.
 """
 
-import json
 import math
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,11 +42,12 @@ from convnova.genome.vcf import (
 from convnova.inference.any_model import load_any
 from convnova.inference.compute import make_ready
 from convnova.inference.output_names import field_names
+from convnova.inference.partial import Partial
 from convnova.inference.tables import write_table
-from convnova.inference.variant_scores import Column, VariantScorer, variant_scorer
+from convnova.inference.variant_scores import Column, variant_scorer
 from convnova.inference.variant_settings import VariantSettings
 from convnova.sequence import decode, encode
-from convnova.writing import check_new, make_place, naming
+from convnova.writing import check_new, make_place
 
 _PLACES, _UNSCORED = ("chromosome", "position", "id", "reference", "alternate"), "unscored"
 CHUNK = 4096
@@ -101,15 +99,17 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
     source = _Source(settings.input, genome, _names(settings, genome, console))
     total, reasons = _check(source)
     make_ready(loaded.model, settings)
-    partial = _Partial(settings, genome, scorer, strands)
-    if partial.done:
-        say(console, f"goes on after {counted(partial.done, 'allele')} of {total:,}")
+    files = [file_checksum(settings.input), file_checksum(settings.model / WEIGHTS_NAME), genome.checksum]
+    chosen = [strands, settings.window_bp, settings.unknown_chromosomes, settings.precision, CHUNK]
+    partial = Partial(settings.output, files, chosen, [column.name for column in scorer.columns])
+    if partial:
+        say(console, f"goes on after {counted(partial.rows, 'allele')} of {total:,}")
+    scored = [np.empty((0, len(scorer.columns)), np.float32)]
     with progress_bar(console, "scoring", total) as advance:
-        advance(partial.done)
-        for variants in _chunks(source, partial.done):
-            partial.add(scorer.score(genome, variants))
+        for variants, values in partial.filled(_chunks(source), lambda some: scorer.score(genome, some)):
+            scored.append(np.array(values))
             advance(len(variants))
-    scores = partial.scores()
+    scores = np.concatenate(scored)
     if settings.is_vcf:
         _write_vcf(settings.output, source, scorer.columns, scores)
     frame = _table(source, scorer.columns, scores)
@@ -221,46 +221,12 @@ def _check(source: _Source) -> tuple[int, Counter[str]]:
     return scored, reasons
 
 
-def _chunks(source: _Source, done: int) -> Iterator[list[Variant]]:
+def _chunks(source: _Source) -> Iterator[list[Variant]]:
     """Yield the variants that are still to be scored, some of one chromosome at once."""
     variants = (one.variant for one in _alleles(source) if one.variant is not None)
-    for _, of_one in groupby(islice(variants, done, None), key=lambda variant: variant.chromosome):
+    for _, of_one in groupby(variants, key=lambda variant: variant.chromosome):
         while chunk := list(islice(of_one, CHUNK)):
             yield chunk
-
-
-class _Partial:
-    """Scores on the disk, row by row as they are made, so that a run that was stopped can go on."""
-
-    def __init__(self, settings: VariantSettings, genome: Genome, scorer: VariantScorer, strands: bool):
-        self._path = settings.output.with_name(f"{settings.output.name}.partial")
-        self._columns = len(scorer.columns)
-        files = [file_checksum(settings.input), file_checksum(settings.model / WEIGHTS_NAME), genome.checksum]
-        chosen = [strands, settings.window_bp, settings.unknown_chromosomes, settings.precision]
-        columns = [column.name for column in scorer.columns]
-        self._begin = json.dumps([files, chosen, columns]).encode() + b"\n"
-        size = self._path.stat().st_size if self._path.exists() else 0
-        with self._path.open("rb") if size else nullcontext() as file:
-            is_same = file is not None and file.read(len(self._begin)) == self._begin
-        row_bytes = 4 * self._columns
-        self.done = (size - len(self._begin)) // row_bytes if is_same else 0
-        if is_same:  # a row that was cut short is made again
-            os.truncate(self._path, len(self._begin) + self.done * row_bytes)
-        else:
-            self._path.write_bytes(self._begin)
-
-    def add(self, scores: NDArray[np.float32]) -> None:
-        """Take more rows, (n, K)."""
-        with naming(self._path), self._path.open("ab") as file:
-            file.write(np.ascontiguousarray(scores, dtype=np.float32).data)
-
-    def scores(self) -> NDArray[np.float32]:
-        """Return all rows, (n, K)."""
-        return np.fromfile(self._path, dtype=np.float32, offset=len(self._begin)).reshape(-1, self._columns)
-
-    def remove(self) -> None:
-        """Remove them, once they are elsewhere."""
-        self._path.unlink()
 
 
 def _write_vcf(output: Path, source: _Source, columns: Sequence[Column], scores: NDArray[np.float32]) -> None:
