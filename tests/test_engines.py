@@ -38,7 +38,9 @@ def ray():
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     head = {"num_cpus": 2, "num_gpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        cluster = Cluster(initialize_head=True, head_node_args=head)
     ray_cluster._connect(ray, cluster.address)
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not see tests/
     yield ray
