@@ -128,6 +128,16 @@ def test_scores_are_those_of_passes_over_the_whole_chromosome(folder, chromosome
             assert value == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("strands", [False, True])
+def test_scores_of_what_differs_need_half_a_field(folder, strands, monkeypatch):
+    monkeypatch.setattr(variant_scores, "LONGEST_BP", 1)
+    loaded, known = load_any(folder / "lm"), genome(folder)
+    variants = some_variants(known, "chrI")
+    narrow = variant_scorer(loaded, ["masked-llr", "unmasked-llr"], strands).score(known, variants)
+    wide = variant_scorer(loaded, ["masked-llr", "unmasked-llr", "pseudo-likelihood"], strands)
+    np.testing.assert_allclose(narrow, wide.score(known, variants)[:, :2], atol=1e-5)
+
+
 def test_both_strands_are_the_mean_of_each(folder):
     loaded, known = load_any(folder / "lm"), genome(folder)
     variants = some_variants(known, "chrII")

@@ -11,10 +11,12 @@ an edited sequence each layer computes a window that is as wide as the change ha
                 left of it as in the reference, right of it too, moved by what was inserted or removed
 
 The numbers are those of a pass over the whole edited sequence, for substitutions, insertions and deletions.
+Where the new bases alone are asked for, the windows close again above: the last block computes these bases.
 
 N reference sequences, L their padded length in bp, M edits, W width of a window, C channels.
 """
 
+from functools import cached_property
 from typing import NamedTuple, cast
 
 import torch
@@ -23,7 +25,7 @@ from torch import Tensor
 
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import STEM_KERNEL_SIZE
-from convnova.model.layers_convnova import GatedConvBlock
+from convnova.model.layers_convnova import GatedConvBlock, keep_real
 from convnova.model.modeling_convnova import COMPLEMENT, ConvNovaModel
 
 
@@ -82,7 +84,7 @@ class Changed(NamedTuple):
 
 
 class _Level(NamedTuple):
-    """What one block has of the reference, as rows to pick from, (N L + 1, C): the last one is zero."""
+    """What one block has of the references, each (N, L, C)."""
 
     features: Tensor
     gates: Tensor | None
@@ -102,9 +104,6 @@ class ReferencePass:
         InputError: for a network that downsamples.
     """
 
-    hidden: Tensor
-    """Last hidden states of the references, (N, L, C)."""
-
     def __init__(self, model: ConvNovaModel, input_ids: Tensor, lengths: Tensor | None = None):
         if model.config.downsampling:
             raise InputError("with downsampling all that follows an edit moves; read each sequence whole")
@@ -116,29 +115,32 @@ class ReferencePass:
         is_real = places < self.lengths.unsqueeze(1)
         mask = None if is_real.all() else is_real.unsqueeze(-1).to(model.dtype)
         bases = F.one_hot(input_ids, model.config.vocab_size).to(model.dtype)
-        bases = bases if mask is None else bases * mask
-        self._bases = _rows(bases)
-        self._levels = []
-        features, gates = model.branches(bases)
-        for block in self._blocks:
-            read, other, gate = block.feature_input(features, mask), None, None
-            hidden = block.feature_activation(block.feature_conv(read))
+        self._bases = keep_real(bases, mask)
+        self._levels: list[_Level] = []
+        features, gates = model.branches(self._bases)
+        for number, block in enumerate(self._blocks):
+            if number:
+                features, gates = self._after_last()
+            read, other = block.feature_input(features, mask), None
             if block.gate_conv is not None:
                 other = block.gate_input(features, gates, mask)
-                gate = block.gate_activation(block.gate_conv(other))
-            self._levels.append(
-                _Level(
-                    _rows(features),
-                    None if gates is None else _rows(gates),
-                    _rows(read),
-                    None if other is None else _rows(other),
-                )
-            )
-            features, gates = block.add(features, gates, hidden, gate)
-        self.hidden = model.output(features)
+            self._levels.append(_Level(features, gates, read, other))
         self._opposite: ReferencePass | None = None
         self._last: tuple[Edits, Changed] | None = None
         self._turned: tuple[Edits, Edits] | None = None
+
+    @cached_property
+    def hidden(self) -> Tensor:
+        """Last hidden states of the references, (N, L, C); the last block is computed once they are read."""
+        return self.model.output(self._after_last()[0])
+
+    def _after_last(self) -> tuple[Tensor, Tensor | None]:
+        """Return both branches after the last block whose level is there."""
+        block, level = self._blocks[len(self._levels) - 1], self._levels[-1]
+        hidden, gate = block.feature_activation(block.feature_conv(level.feature_input)), None
+        if block.gate_conv is not None:
+            gate = block.gate_activation(block.gate_conv(level.gate_input))
+        return block.add(level.features, level.gates, hidden, gate)
 
     def opposite(self) -> "ReferencePass":
         """Return the pass over the other strand of the references, which is made once."""
@@ -173,51 +175,72 @@ class ReferencePass:
         Those of the last edits are kept, for all that is read of them.
         """
         if self._last is None or self._last[0] is not edits:
-            self._last = edits, self._edited(edits)
+            reach = self.model.config.receptive_field // 2
+            self._last = edits, self._edited(edits, reach)
         return self._last[1]
 
-    def _edited(self, edits: Edits) -> Changed:
+    def edited_alone(self, edits: Edits) -> Tensor:
+        """Return the last hidden states of the new bases alone, (M, n, C)."""
+        return self._edited(edits, reach=0).hidden
+
+    def _edited(self, edits: Edits, reach: int) -> Changed:
+        """Return the last hidden states of edited sequences up to so many bases from the new ones."""
+        stem, spreads = STEM_KERNEL_SIZE // 2, [block.feature_conv.reach for block in self._blocks]
+        reaches = [stem]
+        for depth, spread in enumerate(spreads, start=1):
+            reaches.append(min(reaches[-1] + spread, reach + sum(spreads[depth:])))
+        widest = max(2 * stem, *(after + spread for after, spread in zip(reaches[1:], spreads, strict=True)))
         new = F.one_hot(edits.inserted, self.model.config.vocab_size).to(self._bases.dtype)
-        around = _Around(edits, self.lengths, self.length_bp, reach=0)
-        stem = STEM_KERNEL_SIZE // 2
+        around = _Around.of(edits, self.lengths, widest)
         features, gates = self.model.branches(around.widened(self._bases, new, 2 * stem), is_inner=True)
-        around = around.wider(stem)
-        for block, level in zip(self._blocks, self._levels, strict=True):
-            reach, mask = block.feature_conv.reach, around.mask(features.dtype)
-            read = around.widened(level.feature_input, block.feature_input(features, mask), 2 * reach)
+        for block, level, before, after in zip(
+            self._blocks, self._levels, reaches, reaches[1:], strict=False
+        ):
+            around = around._replace(reach=before)
+            read_reach, mask = after + block.feature_conv.reach, around.mask(features.dtype)
+            read = around.widened(level.feature_input, block.feature_input(features, mask), read_reach)
             hidden, gate = block.feature_activation(block.feature_conv.inner(read)), None
             if block.gate_conv is not None and level.gate_input is not None:
-                read = around.widened(level.gate_input, block.gate_input(features, gates, mask), 2 * reach)
+                read = around.widened(level.gate_input, block.gate_input(features, gates, mask), read_reach)
                 gate = block.gate_activation(block.gate_conv.inner(read))
-            features = around.widened(level.features, features, reach)
+            features = around.widened(level.features, features, after)
             if level.gates is not None and gates is not None:
-                gates = around.widened(level.gates, gates, reach)
+                gates = around.widened(level.gates, gates, after)
             features, gates = block.add(features, gates, hidden, gate)
-            around = around.wider(reach)
+        around = around._replace(reach=reaches[-1])
         return Changed(self.model.output(features), edits.starts - around.reach, around.is_inside())
 
 
-class _Around:
+class _Around(NamedTuple):
     """The windows around edits at one depth: what has changed, and where the rest is in the reference."""
 
-    def __init__(self, edits: Edits, lengths: Tensor, length_bp: int, reach: int):
-        self.edits, self.lengths, self.length_bp, self.reach = edits, lengths, length_bp, reach
+    edits: Edits
+    lengths: Tensor
+    """Of the references, (N,)."""
+    is_within: bool
+    """Whether all that is read around any edit lies in its reference."""
+    reach: int = 0
+    """Bases of a window to either side of the new ones."""
 
-    def wider(self, by: int) -> "_Around":
-        """Return the windows after the change has spread by so many bases to either side."""
-        return _Around(self.edits, self.lengths, self.length_bp, self.reach + by)
+    @classmethod
+    def of(cls, edits: Edits, lengths: Tensor, widest: int) -> "_Around":
+        """Return the new bases alone, around which at most so many bases are read."""
+        is_within = (edits.starts >= widest) & (edits.starts + edits.removed + widest <= lengths[edits.rows])
+        return cls(edits, lengths, bool(is_within.all()))
 
-    def widened(self, level: Tensor, changed: Tensor, by: int) -> Tensor:
-        """Return the changed window (M, W, C) with so many bases of the reference on either side."""
+    def widened(self, level: Tensor, changed: Tensor, reach: int) -> Tensor:
+        """Return the changed window (M, W, C) with the reference around it, or cut, up to a reach."""
+        by = reach - self.reach
+        if by <= 0:
+            return changed[:, -by : changed.shape[1] + by]
         edits, steps = self.edits, torch.arange(by, device=level.device)
-        left = (edits.starts - self.reach - by).unsqueeze(1) + steps
+        left = (edits.starts - reach).unsqueeze(1) + steps
         right = (edits.starts + edits.removed + self.reach).unsqueeze(1) + steps
-        return torch.cat([level[self._rows_at(left)], changed, level[self._rows_at(right)]], dim=1)
+        return torch.cat([self._picked(level, left), changed, self._picked(level, right)], dim=1)
 
     def mask(self, dtype: torch.dtype) -> Tensor | None:
         """Return 1 at positions of the window that are in the sequence, (M, W, 1); None when all are."""
-        is_inside = self.is_inside()
-        return None if is_inside.all() else is_inside.unsqueeze(-1).to(dtype)
+        return None if self.is_within else self.is_inside().unsqueeze(-1).to(dtype)
 
     def is_inside(self) -> Tensor:
         """Return whether a position of the window is one of the edited sequence, (M, W)."""
@@ -226,13 +249,12 @@ class _Around:
         places = (edits.starts - self.reach).unsqueeze(1) + steps
         return (places >= 0) & (places < (self.lengths[edits.rows] + edits.growth).unsqueeze(1))
 
-    def _rows_at(self, places: Tensor) -> Tensor:
-        """Return the rows of places in the reference (M, n): beyond an end the row of zeros."""
+    def _picked(self, level: Tensor, places: Tensor) -> Tensor:
+        """Return what the reference (N, L, C) has at places (M, n); zero beyond its ends."""
+        length_bp = level.shape[1]
+        rows = self.edits.rows.unsqueeze(1) * length_bp + places.clamp(0, length_bp - 1)
+        picked = F.embedding(rows, level.flatten(0, 1))
+        if self.is_within:
+            return picked
         is_inside = (places >= 0) & (places < self.lengths[self.edits.rows].unsqueeze(1))
-        rows = self.edits.rows.unsqueeze(1) * self.length_bp + places
-        return torch.where(is_inside, rows, self.lengths.numel() * self.length_bp)
-
-
-def _rows(x: Tensor) -> Tensor:
-    """Return x (N, L, C) as rows, and one of zeros, (N L + 1, C)."""
-    return F.pad(x.flatten(0, 1), (0, 0, 0, 1))
+        return keep_real(picked, is_inside.unsqueeze(-1))

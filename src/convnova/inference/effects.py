@@ -204,9 +204,7 @@ def unmasked_log_odds(model: Any) -> Effect:
 def masked_log_probabilities(model: Any, reference: ReferencePass, edits: Edits) -> Tensor:
     """Return log P(A, C, G, T) at each replaced base while all are hidden: nats, (M, removed, 4)."""
     hidden = edits._replace(inserted=edits.inserted.new_full((len(edits.rows), edits.removed), N))
-    changed = reference.edited(hidden)
-    reach = (changed.hidden.shape[1] - edits.removed) // 2
-    return base_log_p(model, changed.hidden[:, reach : reach + edits.removed])
+    return base_log_p(model, reference.edited_alone(hidden))
 
 
 def base_log_p(model: Any, hidden: Tensor) -> Tensor:

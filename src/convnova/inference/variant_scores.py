@@ -4,9 +4,10 @@
     stretches      [───v───]     [──v──v──]           [──v───]      a receptive field to either side of each,
                                                                     merged where they meet
 
-A stretch gives what a pass over the whole chromosome gives, as far as its variants reach. Heads of whole
-sequences read a window of one length around each variant instead, N beyond the ends of a chromosome; where
-the length of a variant changes, its window takes the more or less from the right.
+A stretch gives what a pass over the whole chromosome gives, as far as its variants reach; where the bases
+that differ are all that is looked at, half a receptive field is enough. Heads of whole sequences read a
+window of one length around each variant instead, N beyond the ends of a chromosome; where the length of a
+variant changes, its window takes the more or less from the right.
 
 n variants, K scores, B batch.
 """
@@ -52,6 +53,7 @@ LONGEST_BP = 2**13
 
 OF_MASKED_LM = ("masked-llr", "unmasked-llr", "pseudo-likelihood", "embedding-distance")
 OF_A_HEAD = ("output-change", "embedding-distance")
+_OF_WHAT_DIFFERS = {"masked-llr", "unmasked-llr"}
 _MEANINGS = {
     "masked-llr": "log P(ALT) - log P(REF) of what differs, hidden from first to last, in nats; same length",
     "unmasked-llr": "log P(ALT) - log P(REF) of what differs, in view of REF, in nats; same length",
@@ -186,7 +188,8 @@ def _of_stretches(
     index = genome.index_of(variants[0].chromosome)
     size = genome.chromosome_sizes[variants[0].chromosome]
     found: dict[str, NDArray[np.float32]] = {}
-    read = stretches(variants, model.config.receptive_field, size)
+    margin = model.config.receptive_field // (2 if effects.keys() <= _OF_WHAT_DIFFERS else 1)
+    read = stretches(variants, margin, size)
     for some in batches_by_length(np.array([one.end - one.start for one in read]), BATCH_BASES):
         batch = [read[number] for number in some]
         ids, mask = pad([genome.window(index, one.start, one.end) for one in batch])
