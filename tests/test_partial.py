@@ -1,6 +1,7 @@
 """Runs that were stopped go on where they were, and end with the files of a run that was not."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -32,9 +33,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_arrays_are_kept_and_one_that_was_cut_short_is_made_again(tmp_path):
+def test_arrays_are_kept_and_one_that_was_cut_short_is_made_again(tmp_path, folder):
     arrays = [np.arange(6, dtype=np.float32).reshape(3, 2), np.empty((0, 2), np.float32), np.ones((1, 2))]
-    first = Partial(tmp_path / "out.vcf", "model", [1, None])
+    first = Partial(tmp_path / "out.vcf", folder / "lm", [1, None])
     assert not list(tmp_path.iterdir())  # nothing is written before there is something
     for one in arrays:
         first.add(one)
@@ -42,7 +43,7 @@ def test_arrays_are_kept_and_one_that_was_cut_short_is_made_again(tmp_path):
     whole = path.read_bytes()
     for cut in (0, 1, 8, 9):  # bytes of the last array, of 8, and of its shape
         path.write_bytes(whole[: len(whole) - cut])
-        again = Partial(tmp_path / "out.vcf", "model", [1, None])
+        again = Partial(tmp_path / "out.vcf", folder / "lm", [1, None])
         assert (len(again), again.rows) == ((3, 4) if not cut else (2, 3))
         for one, kept in zip(arrays, again, strict=False):
             np.testing.assert_array_equal(one, kept)
@@ -55,11 +56,17 @@ def test_arrays_are_kept_and_one_that_was_cut_short_is_made_again(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("other", [("model", 2), ("model",), ("model", 1, 1)])
-def test_arrays_of_other_settings_are_made_anew(tmp_path, other):
-    Partial(tmp_path / "out", "model", 1).add(np.ones((1, 2)))
-    assert len(Partial(tmp_path / "out", *other)) == 0
-    assert len(Partial(tmp_path / "out", "model", 1)) == 0  # and are gone
+@pytest.mark.parametrize("changed", ["a setting", "config.json", "model.safetensors"])
+def test_arrays_of_another_model_or_other_settings_are_made_anew(tmp_path, folder, changed):
+    model, output = shutil.copytree(folder / "lm", tmp_path / "lm"), tmp_path / "out"
+    Partial(output, model, 1).add(np.ones((1, 2)))
+    assert len(Partial(output, model, 1)) == 1
+    if changed != "a setting":
+        with (model / changed).open("ab") as file:
+            file.write(b" ")
+    assert len(Partial(output, model, 2 if changed == "a setting" else 1)) == 0
+    Partial(output, model, 1).add(np.ones((1, 2)))  # what was there is gone
+    assert Partial(output, model, 1).rows == 1
 
 
 def run(command, settings):

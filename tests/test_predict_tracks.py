@@ -257,14 +257,14 @@ def test_a_run_that_was_stopped_goes_on(folder, monkeypatch, name):
 
 
 def test_waiting_predictions_take_no_memory_for_each_bin(folder):
-    regions, waiting = [Interval("chrI", 0, 10**6)], Partial(folder / "waiting")
+    regions, waiting = [Interval("chrI", 0, 10**6)], Partial(folder / "waiting", folder / "model")
     tracemalloc.start()
     for bins in bins_of(regions, 1, 1000):
         waiting.add(np.stack([bins.starts, -bins.starts]))
     del bins
     grown = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert grown < 300_000  # bytes, of 10^6 bins in 1,000 blocks
+    assert grown < 20_000  # bytes, of 10^6 bins in 1,000 blocks
     for number, sign in enumerate((1, -1)):
         blocks = list(of_track(waiting, bins_of(regions, 1, 1000), number))
         assert len(blocks) == 1000

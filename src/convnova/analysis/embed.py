@@ -12,7 +12,6 @@ import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
 
 from convnova.analysis.embed_settings import EmbedSettings
 from convnova.analysis.embedding_figure import embedding_figure
@@ -119,8 +118,7 @@ def _partial(settings: EmbedSettings, reading: Reading) -> Partial:
     path = Path(settings.input)
     read = [file_checksum(path) if path.is_file() else settings.input, repr(settings.read)]
     blocks = [BLOCK_BASES, BLOCK_SEQUENCES, PART_NUMBERS, TILE_BP]
-    weights = file_checksum(settings.model / WEIGHTS_NAME)
-    return Partial(settings.output, weights, read, reading, settings.precision, blocks)
+    return Partial(settings.output, settings.model, read, reading, settings.precision, blocks)
 
 
 def _blocks(settings: EmbedSettings) -> Iterator[SequenceTable]:

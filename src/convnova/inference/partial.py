@@ -7,13 +7,16 @@
 
 import json
 import os
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers.utils import CONFIG_NAME
 
+from convnova.genome.files import file_checksum
 from convnova.writing import naming
 
 _SHAPE_BYTES, _VALUE_BYTES = 16, 4
@@ -21,22 +24,26 @@ Item = TypeVar("Item")
 
 
 class Partial:
-    """What a run has made so far, arrays (n, K); those of an earlier run with the same settings are there.
+    """What a run of a model has made so far, arrays (n, K), and an earlier run with the same settings too.
 
     Nothing is written before the first array. An array that was cut short is made again.
     """
 
-    def __init__(self, output: Path, *made_of: Any):
+    def __init__(self, output: Path, model: Path, *made_of: Any):
         """Begin, or go on.
 
         Args:
             output: what the run writes; the arrays wait beside it.
-            made_of: what they depend on, as JSON has it; where it was something else they are made anew.
+            model: folder of the model that they are of.
+            made_of: what else they depend on, as JSON has it; where it was something else they are made anew.
         """
         self._path = output.with_name(f"{output.name}.partial")
-        text = json.dumps(made_of)
+        text = json.dumps([_checksums(model), *made_of])
         self._begin = text.ljust((len(text) // 16 + 1) * 16 - 1).encode() + b"\n"  # values at whole places
-        self._places: list[tuple[int, tuple[int, int]]] = []
+        self._ends = array("q", [len(self._begin)])
+        """Where each array ends, after where the first one begins."""
+        self.rows = 0
+        """How many rows all arrays have."""
         self._given = 0
         self._mapped: NDArray[np.uint8] | None = None
         if self._path.exists():
@@ -46,31 +53,28 @@ class Partial:
         """Find the arrays that are there, and cut off what is none."""
         size = self._path.stat().st_size
         with self._path.open("rb") as file:
-            end = len(self._begin) if file.read(len(self._begin)) == self._begin else 0
-            while 0 < end <= size - _SHAPE_BYTES:
-                file.seek(end)
+            is_ours = file.read(len(self._begin)) == self._begin
+            while is_ours and self._ends[-1] <= size - _SHAPE_BYTES:
+                file.seek(self._ends[-1])
                 rows, columns = (int(one) for one in np.fromfile(file, np.int64, 2))
-                after = end + _SHAPE_BYTES + _VALUE_BYTES * rows * columns
-                if after > size:
+                end = self._ends[-1] + _SHAPE_BYTES + _VALUE_BYTES * rows * columns
+                if end > size:
                     break
-                self._places.append((end + _SHAPE_BYTES, (rows, columns)))
-                end = after
-        os.truncate(self._path, end if self._places else 0)
-
-    @property
-    def rows(self) -> int:
-        """How many rows all arrays have."""
-        return sum(rows for _, (rows, _) in self._places)
+                self._ends.append(end)
+                self.rows += rows
+        os.truncate(self._path, self._ends[-1] if len(self) else 0)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._ends) - 1
 
     def __getitem__(self, number: int) -> NDArray[np.float32]:
-        place, shape = self._places[number]
-        end = place + _VALUE_BYTES * shape[0] * shape[1]
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        begin, end = self._ends[number], self._ends[number + 1]
         if self._mapped is None or end > len(self._mapped):
             self._mapped = np.memmap(self._path, np.uint8, "r")
-        return self._mapped[place:end].view(np.float32).reshape(shape)
+        shape = self._mapped[begin : begin + _SHAPE_BYTES].view(np.int64)
+        return self._mapped[begin + _SHAPE_BYTES : end].view(np.float32).reshape(shape)
 
     def add(self, values: NDArray[np.floating]) -> None:
         """Keep one more array, (n, K)."""
@@ -86,7 +90,8 @@ class Partial:
             if not end:
                 self.remove()
             raise
-        self._places.append((end + len(begin) + _SHAPE_BYTES, (rows, columns)))
+        self._ends.append(self._ends[-1] + _SHAPE_BYTES + _VALUE_BYTES * rows * columns)
+        self.rows += rows
 
     def filled(
         self, items: Iterable[Item], make: Callable[[Item], NDArray[np.floating]]
@@ -105,3 +110,18 @@ class Partial:
         """Remove the arrays, once they are elsewhere."""
         self._mapped = None
         self._path.unlink(missing_ok=True)
+
+
+def made_of_each(
+    items: Iterable[Item], make: Callable[[Item], NDArray[np.floating]]
+) -> Iterator[tuple[Item, NDArray[np.floating]]]:
+    """Yield each item with its array, as `Partial.filled` does, and keep none."""
+    for item in items:
+        yield item, make(item)
+
+
+def _checksums(model: Path) -> dict[str, str | None]:
+    """Return the checksums of the files in the folder of a model that its outputs depend on."""
+    of_weights = (".safetensors", ".bin")
+    paths = sorted(path for path in model.iterdir() if path.suffix in of_weights or path.name == CONFIG_NAME)
+    return {path.name: file_checksum(path) for path in paths}

@@ -22,7 +22,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
-from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
 
 from convnova.console import progress_bar, say
 from convnova.data.packed import pack
@@ -32,10 +31,9 @@ from convnova.errors import InputError
 from convnova.genome import Genome, Interval
 from convnova.genome.bed import read_bed
 from convnova.genome.bigwig import bigwig_files, bigwig_library
-from convnova.genome.files import file_checksum
 from convnova.inference.compute import make_ready
 from convnova.inference.output_names import chosen, file_names
-from convnova.inference.partial import Partial
+from convnova.inference.partial import Partial, made_of_each
 from convnova.inference.predict import predict
 from convnova.inference.predict_settings import PredictSettings
 from convnova.inference.saved_tracks import TrackModel
@@ -121,20 +119,20 @@ def predict_intervals(
     saved = loaded.saved
     centers = np.array([one.center for one in intervals])
     chromosomes = np.array([genome.index_of(one.chromosome) for one in intervals])
+
+    def made(rows: slice) -> NDArray[np.float32]:
+        starts = window_starts(centers[rows], 0, saved.window_bp)
+        found = _predict(loaded, genome, chromosomes[rows], starts, both_strands, saved.window_bp)
+        return found[:, columns]
+
     predictions = np.empty((len(intervals), len(columns)), dtype=np.float32)
+    step = max(1, BLOCK_BASES // saved.window_bp)
+    blocks = (slice(first, first + step) for first in range(0, len(intervals), step))
+    filled = made_of_each if partial is None else partial.filled
     with progress_bar(console or Console(quiet=True), "predicting", len(intervals)) as advance:
-        step = max(1, BLOCK_BASES // saved.window_bp)
-        for first in range(0, len(intervals), step):
-            rows, number = slice(first, first + step), first // step
-            if partial is None or number == len(partial):
-                starts = window_starts(centers[rows], 0, saved.window_bp)
-                found = _predict(loaded, genome, chromosomes[rows], starts, both_strands, saved.window_bp)
-                predictions[rows] = found[:, columns]
-                if partial is not None:
-                    partial.add(predictions[rows])
-            else:
-                predictions[rows] = partial[number]
-            advance(len(centers[rows]))
+        for rows, values in filled(blocks, made):
+            predictions[rows] = values
+            advance(len(values))
     places = {
         "chromosome": [one.chromosome for one in intervals],
         "start": [one.start for one in intervals],
@@ -161,8 +159,7 @@ def partial_of(
     places = hashlib.sha256(
         repr([(one.chromosome, one.start, one.end) for one in regions]).encode()
     ).hexdigest()
-    weights = file_checksum(settings.model / WEIGHTS_NAME)
-    return Partial(path, weights, genome.checksum, places, settings.precision, chosen)
+    return Partial(path, settings.model, genome.checksum, places, settings.precision, chosen)
 
 
 def merged(intervals: Sequence[Interval], genome: Genome) -> list[Interval]:

@@ -22,7 +22,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
-from transformers.utils import SAFE_WEIGHTS_NAME as WEIGHTS_NAME
 
 from convnova.console import log_console, progress_bar, say
 from convnova.data.table import counted, some
@@ -99,9 +98,11 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
     source = _Source(settings.input, genome, _names(settings, genome, console))
     total, reasons = _check(source)
     make_ready(loaded.model, settings)
-    files = [file_checksum(settings.input), file_checksum(settings.model / WEIGHTS_NAME), genome.checksum]
+    files = [file_checksum(settings.input), genome.checksum]
     chosen = [strands, settings.window_bp, settings.unknown_chromosomes, settings.precision, CHUNK]
-    partial = Partial(settings.output, files, chosen, [column.name for column in scorer.columns])
+    partial = Partial(
+        settings.output, settings.model, files, chosen, [column.name for column in scorer.columns]
+    )
     if partial:
         say(console, f"goes on after {counted(partial.rows, 'allele')} of {total:,}")
     scored = [np.empty((0, len(scorer.columns)), np.float32)]
