@@ -114,7 +114,7 @@ def _of_batch(model: Any, sequences: Sequence[Ids], reading: Reading) -> Iterato
             values = (values + model.embed(**model_inputs(model, turned)).float()) / 2
         yield from values.cpu().numpy()[:, None]
     elif len(sequences) == 1 and is_tiled(model, len(sequences[0])):
-        yield np.concatenate(list(_of_long(model, sequences[0], reading)))
+        yield _of_long(model, sequences[0], reading)
     else:
         hidden = _hidden(model, sequences, reading)
         for row, one in enumerate(sequences):
@@ -154,17 +154,13 @@ def _of_tile(model: Any, ids: Ids, reading: Reading, start: int, end: int) -> Te
     return _hidden(model, [ids[first:last]], reading)[0, kept]
 
 
-def _of_long(model: Any, ids: Ids, reading: Reading) -> Iterator[NDArray[np.float32]]:
-    """Yield what is read of a long sequence, tile by tile; of its mean at the end."""
-    total: Tensor | float = 0.0
-    for start, end in _tiles(len(ids), reading):
-        hidden = _of_tile(model, ids, reading, start, end)
-        if reading.level == "sequence":
-            total = total + hidden.double().sum(0, keepdim=True)
-        else:
-            yield _summed_up(hidden, reading).cpu().numpy()
-    if isinstance(total, Tensor):
-        yield (total / len(ids)).float().cpu().numpy()
+def _of_long(model: Any, ids: Ids, reading: Reading) -> NDArray[np.float32]:
+    """Return what is read of a long sequence, tile by tile."""
+    if reading.level != "sequence":
+        return np.concatenate([make() for _, make in embed_tiles(model, ids, reading)])
+    tiles = (_of_tile(model, ids, reading, start, end) for start, end in _tiles(len(ids), reading))
+    total = sum(hidden.double().sum(0, keepdim=True) for hidden in tiles)
+    return (total / len(ids)).float().cpu().numpy()  # type: ignore[union-attr]
 
 
 def _hidden(model: Any, sequences: Sequence[Ids], reading: Reading) -> Tensor:
