@@ -23,7 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
 
-from convnova.analysis.mutagenesis_figures import html_library, mutagenesis_figure, mutagenesis_html
+from convnova.analysis.mutagenesis_figures import Drawn, html_library, mutagenesis_figure, mutagenesis_html
 from convnova.analysis.mutagenesis_settings import MutagenesisSettings
 from convnova.console import log_console, progress_bar, say
 from convnova.data.reading import read_sequences
@@ -290,10 +290,10 @@ def _write_one(settings: MutagenesisSettings, what: str, name: str, one: Mutated
     with whole_file(output / f"{name}.npy") as staging, staging.open("wb") as file:
         np.save(file, one.substitutions)
     changed, title, start = one.region.changed, one.region.name, one.region.start
-    drawn = (changed, one.substitutions, title, what, start, one.deletions)
-    write_figure(output / f"{name}.png", partial(mutagenesis_figure, *drawn))
+    drawn = Drawn(changed, one.substitutions, title, what, start, one.deletions)
+    write_figure(output / f"{name}.png", partial(mutagenesis_figure, drawn))
     if settings.html:
-        write_text(output / f"{name}.html", mutagenesis_html(*drawn))
+        write_text(output / f"{name}.html", mutagenesis_html(drawn))
 
 
 def _rows(one: Mutated) -> pl.DataFrame:
