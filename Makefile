@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/convnova demo --output demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
