@@ -108,6 +108,35 @@ def test_edits_in_one_batch_do_not_see_each_other():
 
 
 @pytest.mark.parametrize(("removed", "inserted"), SIZES)
+@pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
+@torch.inference_mode()
+def test_an_inner_reference_gives_what_a_whole_one_does(changes, removed, inserted):
+    model = network(ConvNovaForMaskedLM, **changes).convnova
+    ids, lengths = references()
+    whole, inner = ReferencePass(model, ids, lengths), ReferencePass(model, ids, lengths, is_inner=True)
+    half = model.config.receptive_field // 2
+    for row, length in enumerate(LENGTHS):
+        torch.testing.assert_close(
+            inner.hidden[row, half : length - half],
+            whole.hidden[row, half : length - half],
+            atol=1e-5,
+            rtol=0,
+        )
+        assert not inner.hidden[row, :half].any()
+    numbers = 0
+    for edits, before, _ in cases(removed, inserted):
+        start, end = int(edits.starts), int(edits.starts) + removed
+        for around, read in ((half, "edited_alone"), (2 * half, "edited")):
+            if read == "edited_alone" and not inserted:
+                continue
+            if start >= around and end <= len(before) - around:
+                found, expected = (getattr(one, read)(edits) for one in (inner, whole))
+                torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+                numbers += 1
+    assert numbers >= 3
+
+
+@pytest.mark.parametrize(("removed", "inserted"), SIZES)
 @pytest.mark.parametrize("pooling", ["mean", "max", "center", "segments"])
 @torch.inference_mode()
 def test_outputs_of_a_sequence_match_full_passes(pooling, removed, inserted):

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from convnova.errors import InputError
 from convnova.model.configuration_convnova import STEM_KERNEL_SIZE
-from convnova.model.layers_convnova import GatedConvBlock, keep_real
+from convnova.model.layers_convnova import GatedConvBlock, SameConv, keep_real
 from convnova.model.modeling_convnova import COMPLEMENT, ConvNovaModel
 
 
@@ -84,7 +84,7 @@ class Changed(NamedTuple):
 
 
 class _Level(NamedTuple):
-    """What one block has of the references, each (N, L, C)."""
+    """What one block has of the references, each (N, L, C), or of their middle."""
 
     features: Tensor
     gates: Tensor | None
@@ -99,15 +99,23 @@ class ReferencePass:
         model: backbone without downsampling, in evaluation mode.
         input_ids: ids of the references, (N, L).
         lengths: bases of each, which are on the left, (N,); default all.
+        is_inner: whether references go on beyond both ends, and nothing is asked for within half a receptive
+            field of these; no layer computes what only that would need.
 
     Raises:
         InputError: for a network that downsamples.
     """
 
-    def __init__(self, model: ConvNovaModel, input_ids: Tensor, lengths: Tensor | None = None):
+    def __init__(
+        self,
+        model: ConvNovaModel,
+        input_ids: Tensor,
+        lengths: Tensor | None = None,
+        is_inner: bool = False,
+    ):
         if model.config.downsampling:
             raise InputError("with downsampling all that follows an edit moves; read each sequence whole")
-        self.model, self.ids = model, input_ids
+        self.model, self.ids, self.is_inner = model, input_ids, is_inner
         self._blocks = cast("list[GatedConvBlock]", list(model.blocks))
         count, self.length_bp = input_ids.shape
         self.lengths = input_ids.new_full((count,), self.length_bp) if lengths is None else lengths
@@ -117,13 +125,14 @@ class ReferencePass:
         bases = F.one_hot(input_ids, model.config.vocab_size).to(model.dtype)
         self._bases = keep_real(bases, mask)
         self._levels: list[_Level] = []
-        features, gates = model.branches(self._bases)
+        features, gates = model.branches(self._bases, is_inner)
         for number, block in enumerate(self._blocks):
             if number:
                 features, gates = self._after_last()
-            read, other = block.feature_input(features, mask), None
+            here = None if mask is None else _middle(mask, features.shape[1])
+            read, other = block.feature_input(features, here), None
             if block.gate_conv is not None:
-                other = block.gate_input(features, gates, mask)
+                other = block.gate_input(features, gates, here)
             self._levels.append(_Level(features, gates, read, other))
         self._opposite: ReferencePass | None = None
         self._last: tuple[Edits, Changed] | None = None
@@ -131,16 +140,26 @@ class ReferencePass:
 
     @cached_property
     def hidden(self) -> Tensor:
-        """Last hidden states of the references, (N, L, C); the last block is computed once they are read."""
-        return self.model.output(self._after_last()[0])
+        """Last hidden states of the references, (N, L, C); the last block is computed once they are read.
+
+        They are 0 where `is_inner` leaves them out.
+        """
+        found = self.model.output(self._after_last()[0])
+        left_out = (self.length_bp - found.shape[1]) // 2
+        return F.pad(found, (0, 0, left_out, left_out)) if left_out else found
 
     def _after_last(self) -> tuple[Tensor, Tensor | None]:
         """Return both branches after the last block whose level is there."""
         block, level = self._blocks[len(self._levels) - 1], self._levels[-1]
-        hidden, gate = block.feature_activation(block.feature_conv(level.feature_input)), None
-        if block.gate_conv is not None:
-            gate = block.gate_activation(block.gate_conv(level.gate_input))
-        return block.add(level.features, level.gates, hidden, gate)
+
+        def read(conv: SameConv, x: Tensor) -> Tensor:
+            return conv.inner(x) if self.is_inner else conv(x)
+
+        hidden, gate = block.feature_activation(read(block.feature_conv, level.feature_input)), None
+        if block.gate_conv is not None and level.gate_input is not None:
+            gate = block.gate_activation(read(block.gate_conv, level.gate_input))
+        gates = None if level.gates is None else _middle(level.gates, hidden.shape[1])
+        return block.add(_middle(level.features, hidden.shape[1]), gates, hidden, gate)
 
     def opposite(self) -> "ReferencePass":
         """Return the pass over the other strand of the references, which is made once."""
@@ -152,7 +171,7 @@ class ReferencePass:
         places = self.lengths.unsqueeze(1) - 1 - torch.arange(self.length_bp, device=self.ids.device)
         complement = torch.tensor(COMPLEMENT, device=self.ids.device)
         turned = complement[self.ids.gather(1, places.clamp(min=0))].where(places >= 0, self.ids)
-        return ReferencePass(self.model, turned, self.lengths)
+        return ReferencePass(self.model, turned, self.lengths, self.is_inner)
 
     def opposite_of(self, edits: Edits) -> Edits:
         """Return edits of the other strand as this one has them; the last ones are kept."""
@@ -180,7 +199,7 @@ class ReferencePass:
         return self._last[1]
 
     def edited_alone(self, edits: Edits) -> Tensor:
-        """Return the last hidden states of the new bases alone, (M, n, C)."""
+        """Return the last hidden states of the new bases alone, at least one, (M, n, C)."""
         return self._edited(edits, reach=0).hidden
 
     def _edited(self, edits: Edits, reach: int) -> Changed:
@@ -191,7 +210,7 @@ class ReferencePass:
             reaches.append(min(reaches[-1] + spread, reach + sum(spreads[depth:])))
         widest = max(2 * stem, *(after + spread for after, spread in zip(reaches[1:], spreads, strict=True)))
         new = F.one_hot(edits.inserted, self.model.config.vocab_size).to(self._bases.dtype)
-        around = _Around.of(edits, self.lengths, widest)
+        around = _Around.of(edits, self.lengths, self.length_bp, widest)
         features, gates = self.model.branches(around.widened(self._bases, new, 2 * stem), is_inner=True)
         for block, level, before, after in zip(
             self._blocks, self._levels, reaches, reaches[1:], strict=False
@@ -217,16 +236,18 @@ class _Around(NamedTuple):
     edits: Edits
     lengths: Tensor
     """Of the references, (N,)."""
+    length_bp: int
+    """Of the padded references."""
     is_within: bool
     """Whether all that is read around any edit lies in its reference."""
     reach: int = 0
     """Bases of a window to either side of the new ones."""
 
     @classmethod
-    def of(cls, edits: Edits, lengths: Tensor, widest: int) -> "_Around":
+    def of(cls, edits: Edits, lengths: Tensor, length_bp: int, widest: int) -> "_Around":
         """Return the new bases alone, around which at most so many bases are read."""
         is_within = (edits.starts >= widest) & (edits.starts + edits.removed + widest <= lengths[edits.rows])
-        return cls(edits, lengths, bool(is_within.all()))
+        return cls(edits, lengths, length_bp, bool(is_within.all()))
 
     def widened(self, level: Tensor, changed: Tensor, reach: int) -> Tensor:
         """Return the changed window (M, W, C) with the reference around it, or cut, up to a reach."""
@@ -250,11 +271,18 @@ class _Around(NamedTuple):
         return (places >= 0) & (places < (self.lengths[edits.rows] + edits.growth).unsqueeze(1))
 
     def _picked(self, level: Tensor, places: Tensor) -> Tensor:
-        """Return what the reference (N, L, C) has at places (M, n); zero beyond its ends."""
-        length_bp = level.shape[1]
-        rows = self.edits.rows.unsqueeze(1) * length_bp + places.clamp(0, length_bp - 1)
+        """Return what the reference, or its middle (N, W, C), has at places (M, n); zero beyond its ends."""
+        width = level.shape[1]
+        columns = (places - (self.length_bp - width) // 2).clamp(0, width - 1)
+        rows = self.edits.rows.unsqueeze(1) * width + columns
         picked = F.embedding(rows, level.flatten(0, 1))
         if self.is_within:
             return picked
         is_inside = (places >= 0) & (places < self.lengths[self.edits.rows].unsqueeze(1))
         return keep_real(picked, is_inside.unsqueeze(-1))
+
+
+def _middle(x: Tensor, width: int) -> Tensor:
+    """Return the middle of x (N, L, C), (N, W, C)."""
+    first = (x.shape[1] - width) // 2
+    return x[:, first : first + width]

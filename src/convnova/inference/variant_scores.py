@@ -188,13 +188,15 @@ def _of_stretches(
     index = genome.index_of(variants[0].chromosome)
     size = genome.chromosome_sizes[variants[0].chromosome]
     found: dict[str, NDArray[np.float32]] = {}
-    margin = model.config.receptive_field // (2 if effects.keys() <= _OF_WHAT_DIFFERS else 1)
+    field = model.config.receptive_field
+    margin = field // 2 + 1 if effects.keys() <= _OF_WHAT_DIFFERS else field
     read = stretches(variants, margin, size)
     for some in batches_by_length(np.array([one.end - one.start for one in read]), BATCH_BASES):
         batch = [read[number] for number in some]
         ids, mask = pad([genome.window(index, one.start, one.end) for one in batch])
         lengths = torch.from_numpy(mask.sum(1)).to(model.device)
-        reference = ReferencePass(model.convnova, ids_tensor(model, ids), lengths)
+        is_inner = all(one.start > 0 and one.end < size for one in batch)
+        reference = ReferencePass(model.convnova, ids_tensor(model, ids), lengths, is_inner)
         ready = {name: effect(reference) for name, effect in effects.items()}
         rows = {number: row for row, one in enumerate(batch) for number in one.variants}
         begins = {number: one.start for one in batch for number in one.variants}
