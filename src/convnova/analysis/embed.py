@@ -1,4 +1,4 @@
-"""`convnova embed`: sequences to vectors, in constant memory where they come as FASTA.
+"""`convnova embed`: sequences to vectors, in constant memory.
 
 n sequences, C channels.
 """
@@ -18,11 +18,8 @@ from convnova.analysis.embedding_figure import embedding_figure
 from convnova.analysis.embedding_files import embedding_file
 from convnova.baselines.architectures import any_config, classifier_class
 from convnova.console import log_console, say
-from convnova.data.letters import crop, pack_letters
-from convnova.data.reading import read_sequences
-from convnova.data.table import Places, SequenceTable, counted
-from convnova.errors import InputError
-from convnova.genome.fasta import fasta_records
+from convnova.data.blocks import Most, sequence_blocks
+from convnova.data.table import SequenceTable, counted
 from convnova.genome.files import file_checksum
 from convnova.inference.any_model import load_any
 from convnova.inference.compute import make_ready
@@ -46,7 +43,6 @@ BLOCK_BASES, BLOCK_SEQUENCES = 2**25, 2**16
 PART_NUMBERS = 2**24
 """Numbers of embeddings of windows or bases that are held at once."""
 MOST_POINTS = 5000
-FASTA = (".fa", ".fasta", ".fna", ".fas")
 
 
 def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
@@ -78,7 +74,7 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
         Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
     ):
         task = progress.add_task("embedding", total=None)
-        for block in _blocks(settings):
+        for block in sequence_blocks(settings.input, settings.read, Most(BLOCK_SEQUENCES, BLOCK_BASES)):
             parts = _parts(model, block, reading, count)
             for (places, _), values in partial.filled(parts, lambda part: part[1]()):
                 file.add(places, values)
@@ -119,42 +115,6 @@ def _partial(settings: EmbedSettings, reading: Reading) -> Partial:
     read = [file_checksum(path) if path.is_file() else settings.input, repr(settings.read)]
     blocks = [BLOCK_BASES, BLOCK_SEQUENCES, PART_NUMBERS, TILE_BP]
     return Partial(settings.output, settings.model, read, reading, settings.precision, blocks)
-
-
-def _blocks(settings: EmbedSettings) -> Iterator[SequenceTable]:
-    """Yield the sequences of the input, some at once."""
-    path = Path(settings.input)
-    if path.name.lower().removesuffix(".gz").endswith(FASTA) and path.is_file():
-        yield from _fasta_blocks(path, settings)
-        return
-    table = read_sequences(settings.input, settings.read)
-    for first in range(0, len(table), BLOCK_SEQUENCES):
-        yield table.take(np.arange(first, min(first + BLOCK_SEQUENCES, len(table))))
-
-
-def _fasta_blocks(path: Path, settings: EmbedSettings) -> Iterator[SequenceTable]:
-    """Yield the records of a FASTA file as they are read, names being whole headers."""
-    names: list[str] = []
-    letters: list[str] = []
-    bases = count = 0
-
-    def block() -> SequenceTable:
-        places = Places.of_file(path, "record", np.arange(count - len(names), count) + 1)
-        ids, notes = pack_letters(pl.Series(letters, dtype=pl.String), places, settings.read)
-        cropped, more = crop(ids, places, settings.read)
-        return SequenceTable(cropped, places, str(path), [name.strip() for name in names], notes=notes + more)
-
-    for name, sequence in fasta_records(path):
-        names.append(name)
-        letters.append(sequence)
-        bases, count = bases + len(sequence), count + 1
-        if bases >= BLOCK_BASES or len(names) >= BLOCK_SEQUENCES:
-            yield block()
-            names, letters, bases = [], [], 0
-    if names:
-        yield block()
-    if not count:
-        raise InputError(f"{path}: the file has no FASTA record; a record is a line '>name' and its letters")
 
 
 def _places(block: SequenceTable, before: int) -> pl.DataFrame:

@@ -18,7 +18,7 @@ class EmbedSettings(ComputeSettings):
     model: Path
     """Folder that convnova pretrain or convnova finetune wrote, or convnova convert."""
     input: str
-    """Sequences, in any form that convnova classify reads; FASTA is read as a stream, however long it is."""
+    """Sequences, in any form that convnova classify reads; FASTA, CSV, TSV and BED are read as a stream."""
     output: Path
     """What to write: .parquet, .npy (names beside it, in a CSV file) or .zarr."""
     level: Literal["sequence", "window", "base"] = "sequence"

@@ -6,6 +6,7 @@ n rows.
 import io
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,8 +23,10 @@ from convnova.genome.bed import SPLIT_WORDS
 SEPARATORS = "\t,;"
 
 
-def read_delimited(path: Path, text: str, settings: ReadSettings) -> SequenceTable:
+def read_delimited(path: Path, text: str, settings: ReadSettings, skipped: int = 0) -> SequenceTable:
     """Return the rows of a CSV or TSV file; blank lines are passed over.
+
+    `skipped` lines of the file, and its header where the text repeats it, are before those of the text.
 
     Raises:
         InputError: when columns are missing or cannot be told apart, or a row is wrong, by its line.
@@ -31,14 +34,8 @@ def read_delimited(path: Path, text: str, settings: ReadSettings) -> SequenceTab
     if "\n" not in text:
         text = text.replace("\r", "\n")  # old Macintosh, and some spreadsheets
     n_lines, text = text.count("\n"), text.lstrip("\r\n")
-    n_skipped = n_lines - text.count("\n")
-    first = text.split("\n", 1)[0].rstrip("\r")
-    separator = next((letter for letter in SEPARATORS if letter in first), ",")
-    cells = [cell.strip().strip('"') for cell in first.split(separator)]
-    given = settings.sequence_column
-    has_header = not any(map(looks_like_dna, cells)) and not (
-        given is not None and given.isdecimal() and given not in cells
-    )
+    n_skipped = skipped + n_lines - text.count("\n")
+    separator, cells, has_header = _first_line_of(text, settings)
     repeated = next((name for name in cells if name and cells.count(name) > 1), None)
     if has_header and repeated is not None:
         raise InputError(f"{path}: two columns are named {repeated!r}; rename or remove one")
@@ -51,13 +48,35 @@ def read_delimited(path: Path, text: str, settings: ReadSettings) -> SequenceTab
     notes: tuple[str, ...] = ()
     if not has_header:
         notes = ("the file has no header; its columns are counted from 1",)
-        is_guess = given is None or not settings.label_columns
+        is_guess = settings.sequence_column is None or not settings.label_columns
         if len(frame.columns) > 2 and settings.read_labels and is_guess:
             raise InputError(
                 f"{path}: {len(frame.columns)} columns and no header; add one, as in 'sequence,label', or "
                 "give sequence_column and label_columns as numbers, counted from 1"
             )
     return table_of(path, frame, "line", numbers, settings, notes)
+
+
+def header_of(text: str, settings: ReadSettings) -> str:
+    """Return the line that names the columns of a table, with its end; nothing where there is none."""
+    text = text.lstrip("\r\n")
+    return text.split("\n", 1)[0] + "\n" if _first_line_of(text, settings).has_header else ""
+
+
+class _FirstLine(NamedTuple):
+    separator: str
+    cells: list[str]
+    has_header: bool
+
+
+def _first_line_of(text: str, settings: ReadSettings) -> _FirstLine:
+    """Return what the first line of a table says."""
+    first = text.split("\n", 1)[0].rstrip("\r")
+    separator = next((letter for letter in SEPARATORS if letter in first), ",")
+    cells = [cell.strip().strip('"') for cell in first.split(separator)]
+    given = settings.sequence_column
+    is_numbered = given is not None and given.isdecimal() and given not in cells
+    return _FirstLine(separator, cells, not any(map(looks_like_dna, cells)) and not is_numbered)
 
 
 def read_parquet(path: Path, data: bytes, settings: ReadSettings) -> SequenceTable:

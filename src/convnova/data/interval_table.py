@@ -32,15 +32,17 @@ class CutIntervals(NamedTuple):
     notes: tuple[str, ...]
 
 
-def bed_frame(path: Path, text: str) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+def bed_frame(path: Path, text: str, skipped: int = 0) -> tuple[pl.DataFrame, NDArray[np.int64]]:
     """Return the columns of a BED file as text, the first six by their names, and the line of each row.
+
+    `skipped` lines of the file are before those of the text.
 
     Raises:
         InputError: at a line with fewer columns than the first, or without three.
     """
     rows: list[list[str]] = []
     numbers = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=skipped + 1):
         if not (cells := bed_columns(line)):
             continue
         needed = len(rows[0]) if rows else 3

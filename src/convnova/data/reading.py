@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 Source = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 """A file, several files read as one, or a file for each class; also as text (see `read_sequences`)."""
 
+KIND = "a file of sequences"
 _BED_SUFFIXES = (".bed", ".narrowpeak", ".broadpeak")
 _PARQUET, _ZIP = b"PAR1", b"PK\x03\x04"
 
@@ -53,7 +54,7 @@ def read_sequences(source: Source, settings: ReadSettings | None = None) -> Sequ
     """
     settings = settings or ReadSettings()
     tables = []
-    for name, path in _parts(source):
+    for name, path in parts_of(source):
         if name is None:
             tables.append(_read_path(path, settings))
         else:
@@ -62,14 +63,14 @@ def read_sequences(source: Source, settings: ReadSettings | None = None) -> Sequ
     return join_tables(tables)
 
 
-def _parts(source: Source) -> list[tuple[str | None, Path]]:
+def parts_of(source: Source) -> list[tuple[str | None, Path]]:
     """Return each path, and the class it stands for, if any."""
     if isinstance(source, Mapping):
         return [(name, Path(path)) for name, path in source.items()]
     if isinstance(source, Path):
         return [(None, source)]
     if not isinstance(source, str):
-        return [part for each in source for part in _parts(each)]
+        return [part for each in source for part in parts_of(each)]
     if not ("," in source or "=" in source) or _exists(source):
         return [(None, Path(source))]
     parts: list[tuple[str | None, Path]] = []
@@ -91,9 +92,13 @@ def _exists(path: str) -> bool:
 
 
 def _read_path(path: Path, settings: ReadSettings) -> SequenceTable:
-    table = _read_folder(path, settings) if path.is_dir() else _read_file(path, settings)
-    cropped, notes = crop(table.ids, table.places, settings)
-    return replace(table, ids=cropped, notes=table.notes + notes)
+    return cropped(_read_folder(path, settings) if path.is_dir() else _read_file(path, settings), settings)
+
+
+def cropped(table: SequenceTable, settings: ReadSettings) -> SequenceTable:
+    """Return a table of sequences of at most `max_length_bp`, as `crop` does."""
+    ids, notes = crop(table.ids, table.places, settings)
+    return replace(table, ids=ids, notes=table.notes + notes)
 
 
 def _read_folder(path: Path, settings: ReadSettings) -> SequenceTable:
@@ -114,26 +119,31 @@ def _read_folder(path: Path, settings: ReadSettings) -> SequenceTable:
 
 
 def _read_file(path: Path, settings: ReadSettings) -> SequenceTable:
-    with reading(path, "a file of sequences"):
-        data = read_bytes(path, "a file of sequences")
-        form = settings.format or _format(path, data)
+    with reading(path, KIND):
+        data = read_bytes(path, KIND)
+        form = form_of(path, data, settings)
         text = "" if form == "parquet" else data.decode("utf-8-sig")
     if form == "parquet":
         return read_parquet(path, data, settings)
     if form == "fasta":
         return read_fasta_table(path, settings)
+    return read_text(path, text, form, settings)
+
+
+def read_text(path: Path, text: str, form: Format, settings: ReadSettings, skipped: int = 0) -> SequenceTable:
+    """Return the sequences of lines of a file, of which `skipped` are before these.
+
+    Raises:
+        InputError: at the first that is wrong.
+    """
     if form == "lines":
-        return read_line_table(path, text, settings)
-    if form == "bed":
-        return _read_bed(path, text, settings)
-    if form == "folder":
-        raise InputError(f"{path}: format is folder, but this is a file; give the folder")
-    return read_delimited(path, text, settings)
+        return read_line_table(path, text, settings, skipped)
+    return (_read_bed if form == "bed" else read_delimited)(path, text, settings, skipped)
 
 
-def _read_bed(path: Path, text: str, settings: ReadSettings) -> SequenceTable:
+def _read_bed(path: Path, text: str, settings: ReadSettings, skipped: int) -> SequenceTable:
     """Return the intervals of a BED file; names that come twice and more on average are labels."""
-    frame, numbers = bed_frame(path, text)
+    frame, numbers = bed_frame(path, text, skipped)
     labels = settings.label_columns
     notes: tuple[str, ...] = ()
     if not labels and "name" in frame.columns and 2 * frame["name"].n_unique() <= len(frame):
@@ -143,8 +153,16 @@ def _read_bed(path: Path, text: str, settings: ReadSettings) -> SequenceTable:
     return table_of(path, frame, "line", numbers, settings, notes if has_labels else ())
 
 
-def _format(path: Path, data: bytes) -> Format:
-    """Return the form of a file, from its first bytes, its first line and its name."""
+def form_of(path: Path, data: bytes, settings: ReadSettings) -> Format:
+    """Return the form of a file: what is given, or from its first bytes, its first line and its name.
+
+    Raises:
+        InputError: for an empty file, or one of another kind.
+    """
+    if settings.format == "folder":
+        raise InputError(f"{path}: format is folder, but this is a file; give the folder")
+    if settings.format is not None:
+        return settings.format
     if data.startswith(_PARQUET):
         return "parquet"
     if data.startswith(_ZIP):

@@ -3,6 +3,7 @@
 n sequences.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +21,25 @@ LABEL = "label"
 
 
 def read_fasta_table(path: Path, settings: ReadSettings) -> SequenceTable:
-    """Return the records of a FASTA file; names need not differ.
+    """Return the records of a FASTA file, as `fasta_table` does."""
+    return fasta_table(path, list(fasta_records(path)), settings)
+
+
+def fasta_table(
+    path: Path, records: Sequence[tuple[str, str]], settings: ReadSettings, skipped: int = 0
+) -> SequenceTable:
+    """Return records of a FASTA file, header and letters each; names need not differ.
 
     The label is what follows the last ``|`` of the header, as in the Nucleotide Transformer benchmark's
-    ``>chr1_100_200|1``; a header without one has none.
+    ``>chr1_100_200|1``; a header without one has none. `skipped` records of the file are before these.
 
     Raises:
-        InputError: when the file is no FASTA, or at the first record whose sequence is wrong.
+        InputError: when there is none, or at the first record whose sequence is wrong.
     """
-    records = list(fasta_records(path))
     if not records:
         raise InputError(f"{path}: the file has no FASTA record; a record is a line '>name' and its letters")
     headers = [header.strip() for header, _ in records]
-    places = Places.of_file(path, "record", np.arange(len(records)) + 1)
+    places = Places.of_file(path, "record", skipped + np.arange(len(records)) + 1)
     ids, notes = pack_letters(
         pl.Series([letters for _, letters in records], dtype=pl.String), places, settings
     )
@@ -55,15 +62,17 @@ def read_fasta_table(path: Path, settings: ReadSettings) -> SequenceTable:
     )
 
 
-def read_line_table(path: Path, text: str, settings: ReadSettings) -> SequenceTable:
+def read_line_table(path: Path, text: str, settings: ReadSettings, skipped: int = 0) -> SequenceTable:
     """Return the sequences of a file that has one a line; blank lines are passed over.
+
+    `skipped` lines of the file are before those of the text.
 
     Raises:
         InputError: at the first line that is no sequence.
     """
     lines = pl.Series(text.splitlines(), dtype=pl.String).str.strip_chars()
     is_used = (lines != "").to_numpy()
-    places = Places.of_file(path, "line", np.flatnonzero(is_used) + 1)
+    places = Places.of_file(path, "line", skipped + np.flatnonzero(is_used) + 1)
     ids, notes = pack_letters(lines.filter(is_used), places, settings)
     return SequenceTable(ids, places, source=str(path), notes=("one sequence a line", *notes))
 

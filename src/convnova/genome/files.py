@@ -2,10 +2,10 @@
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 from convnova.errors import InputError
 
@@ -79,10 +79,8 @@ def at_place(place: str, hint: str = "") -> Iterator[None]:
 def open_text(path: Path, kind: str) -> Iterator[TextIO]:
     """Open a plain or gzip file of UTF-8 text; LF, CRLF and CR end a line, mixed too, and read as LF."""
     with reading(path, kind):
-        with path.open("rb") as file:
-            is_gzip = file.read(2) == _GZIP_MAGIC
+        opener = _opener(path)
         # utf-8-sig drops the byte-order mark that spreadsheets write first.
-        opener = gzip.open if is_gzip else open
         with opener(path, "rt", encoding="utf-8-sig") as text:
             try:
                 yield cast(TextIO, text)
@@ -92,6 +90,11 @@ def open_text(path: Path, kind: str) -> Iterator[TextIO]:
                 raise InputError(
                     f"{path}, line {line}: binary data, or text that is not UTF-8; give {kind}, plain or gzip"
                 ) from None
+
+
+def _opener(path: Path) -> Callable[..., Any]:
+    with path.open("rb") as file:
+        return gzip.open if file.read(2) == _GZIP_MAGIC else open
 
 
 def _undecodable(lines: Iterable[bytes]) -> int:
@@ -109,6 +112,12 @@ def read_bytes(path: Path, kind: str) -> bytes:
     with reading(path, kind):
         data = path.read_bytes()
         return gzip.decompress(data) if data.startswith(_GZIP_MAGIC) else data
+
+
+def read_head(path: Path, kind: str, most: int) -> bytes:
+    """Return the first bytes of a plain or gzip file, decompressed."""
+    with reading(path, kind), _opener(path)(path, "rb") as file:
+        return file.read(most)
 
 
 def read_lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:
