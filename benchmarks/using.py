@@ -86,7 +86,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         report("using", settings, header, [[shown(cell) for cell in row] for row in rows])
         of_part = [dict(zip(header, row, strict=True)) for row in rows]
         if options.save:  # part by part: together they take most of an hour
-            save(f"using_{name}", {"settings": settings, "rows": of_part})
+            of_preset = "" if options.preset == parser.get_default("preset") else f"_{options.preset}"
+            save(f"using_{name}{of_preset}", {"settings": settings, "rows": of_part})
         found += of_part
     return {"settings": settings, "rows": found}
 
