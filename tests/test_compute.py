@@ -55,6 +55,23 @@ def test_bf16_is_close_to_fp32_and_not_the_same(make, read):
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
+@pytest.mark.parametrize("pooling", ["mean", "segments", "max"])
+def test_small_effects_of_a_head_are_not_rounded_away(pooling):
+    torch.manual_seed(1)
+    config = ConvNovaConfig(**TOY, pooling=pooling, pooling_segments=3, num_labels=2)
+    model, ids = ConvNovaForSequenceClassification(config), np.tile(IDS, 20)
+    with torch.no_grad():  # a head whose logits are far from zero beside what one base changes
+        model.classifier.bias.copy_(torch.tensor([-8.0, 8.0]))
+
+    def effects():
+        found = all_effects(model, ids, output_change(model, log_odds), within=slice(500, 540))
+        return found.substitutions[..., 0].ravel()
+
+    whole = effects()
+    make_ready(model, ComputeSettings(precision="bf16"))
+    assert np.abs(effects() - whole).max() < 0.1 * np.abs(whole).max()
+
+
 def test_fp32_is_fp32_on_a_gpu_too(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # PyTorch's default
     make_ready(masked_lm(), ComputeSettings(precision="fp32"))

@@ -7,6 +7,9 @@ likewise for equal parts, and for the maximum.
 N reference sequences, L their padded length in bp, M edits, W width of a window, C channels, S segments.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,6 +17,13 @@ from torch import Tensor
 from convnova.inference.edits import Changed, Edits, ReferencePass
 from convnova.model.configuration_convnova import ConvNovaConfig
 from convnova.model.modeling_convnova import pool
+
+
+@contextmanager
+def in_full(hidden: Tensor) -> Iterator[Tensor]:
+    """Give hidden states in single precision, and compute in it: small differences are taken of results."""
+    with torch.autocast(hidden.device.type, enabled=False):
+        yield hidden.to(torch.promote_types(hidden.dtype, torch.float32))
 
 
 class PooledReference:
@@ -32,7 +42,8 @@ class PooledReference:
         hidden = reference.hidden
         places = torch.arange(hidden.shape[1], device=hidden.device)
         is_real = places < reference.lengths.unsqueeze(1)
-        self.pooled = pool(hidden, is_real, config)
+        with in_full(hidden) as hidden:
+            self.pooled = pool(hidden, is_real, config)
         if config.pooling == "max":
             real = hidden.masked_fill(~is_real.unsqueeze(-1), -torch.inf)
             self._before = F.pad(real.cummax(1).values, (0, 0, 1, 0), value=-torch.inf)
@@ -73,6 +84,7 @@ class PooledReference:
         right = self._sums[rows, bounds.clamp(min=last.unsqueeze(1)) - edits.growth].diff(dim=1)
         part = (changed.places * segments // lengths.unsqueeze(1)).clamp(0, segments - 1)
         is_member = F.one_hot(part, segments) * changed.is_inside.unsqueeze(-1)  # (M, W, S)
-        middle = is_member.transpose(1, 2).to(changed.hidden.dtype) @ changed.hidden
+        with in_full(changed.hidden) as hidden:
+            middle = is_member.transpose(1, 2).to(hidden.dtype) @ hidden
         counts = bounds.diff(dim=1).clamp(min=1).unsqueeze(-1)
-        return ((left + middle + right) / counts).flatten(1).to(changed.hidden.dtype)
+        return ((left + middle + right) / counts).flatten(1).to(hidden.dtype)

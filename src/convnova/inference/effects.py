@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convnova.inference.edited_pooling import PooledReference
+from convnova.inference.edited_pooling import PooledReference, in_full
 from convnova.inference.edits import Changed, Edits, ReferencePass
 from convnova.sequence import N
 
@@ -118,13 +118,13 @@ def largest_base_change(model: Any, strands: bool = False, opposite: Sequence[in
     """
 
     def changes(reference: ReferencePass) -> Effects:
-        before = model.classifier(reference.hidden).float().softmax(-1)
+        before = in_fp32(model.classifier, reference.hidden).softmax(-1)
 
         def of_bases(edits: Edits) -> Tensor:
             changed = reference.edited(edits)
             places = edits.reference_places(changed.places)
             is_compared = changed.is_inside & (places >= 0)
-            after = model.classifier(changed.hidden).float().softmax(-1)
+            after = in_fp32(model.classifier, changed.hidden).softmax(-1)
             of_reference = before[edits.rows.unsqueeze(1), places.clamp(0, reference.length_bp - 1)]
             return (after - of_reference) * is_compared.unsqueeze(-1)
 
@@ -209,7 +209,13 @@ def masked_log_probabilities(model: Any, reference: ReferencePass, edits: Edits)
 
 def base_log_p(model: Any, hidden: Tensor) -> Tensor:
     """Return log P(A, C, G, T) of a language model for hidden states (..., C), (..., 4), N left out."""
-    return model.lm_head(hidden)[..., :N].float().log_softmax(-1)
+    return in_fp32(model.lm_head, hidden)[..., :N].log_softmax(-1)
+
+
+def in_fp32(head: Any, hidden: Tensor) -> Tensor:
+    """Return what a head makes of hidden states (..., C) in single precision; bf16 rounds effects away."""
+    with in_full(hidden) as full:
+        return head(full)
 
 
 def both_strands(effect: Effect) -> Effect:
@@ -256,7 +262,7 @@ def _real(reference: ReferencePass, x: Tensor) -> Tensor:
 
 def _scores(model: Any, score: Score, pooled: Tensor) -> Tensor:
     """Return what is read of the logits, (B, n)."""
-    read = score(model.classifier(pooled).float())
+    read = score(in_fp32(model.classifier, pooled))
     return read.unsqueeze(1) if read.dim() == 1 else read
 
 
