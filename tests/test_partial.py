@@ -12,6 +12,8 @@ from stopping import counted, stopped_after
 from convnova.analysis import embed as embed_module
 from convnova.analysis.embed import embed_file
 from convnova.analysis.embed_settings import EmbedSettings
+from convnova.data.read_settings import ReadSettings
+from convnova.errors import InputError
 from convnova.inference import embeddings, predict_genome
 from convnova.inference.partial import Partial
 from convnova.inference.predict_settings import PredictSettings
@@ -64,9 +66,32 @@ def test_arrays_of_another_model_or_other_settings_are_made_anew(tmp_path, folde
     if changed != "a setting":
         with (model / changed).open("ab") as file:
             file.write(b" ")
-    assert len(Partial(output, model, 2 if changed == "a setting" else 1)) == 0
-    Partial(output, model, 1).add(np.ones((1, 2)))  # what was there is gone
-    assert Partial(output, model, 1).rows == 1
+    made_of = 2 if changed == "a setting" else 1
+    assert len(Partial(output, model, made_of)) == 0
+    Partial(output, model, made_of).add(np.ones((1, 2)))  # what was there is gone
+    assert Partial(output, model, made_of).rows == 1
+
+
+def test_what_is_there_of_other_settings_stays_until_there_is_something_else(tmp_path, folder):
+    output, screen = tmp_path / "out", io.StringIO()
+    Partial(output, folder / "lm", 1).add(np.ones((3, 2)))
+    for made_of, said in ((1, "goes on after 3 rows"), (2, "begins anew: out.partial is of another model")):
+        Partial(output, folder / "lm", made_of).tell(Console(file=screen), "row")
+        assert said in screen.getvalue()
+    assert Partial(output, folder / "lm", 1).rows == 3
+
+
+def test_two_runs_of_one_output_do_not_mix(tmp_path, folder):
+    first, second = (Partial(tmp_path / "out", folder / "lm", 1) for _ in range(2))
+    first.add(np.ones((1, 2)))
+    with pytest.raises(InputError, match=r"out\.partial: another run writes it too; end one of them"):
+        second.add(np.zeros((1, 2)))
+    first.add(np.full((1, 2), 2))
+    third = Partial(tmp_path / "out", folder / "lm", 1)
+    third.add(np.full((1, 2), 3))
+    with pytest.raises(InputError, match="another run"):
+        first.add(np.zeros((1, 2)))
+    assert [float(one[0, 0]) for one in third] == [1, 2, 3]
 
 
 def run(command, settings):
@@ -95,7 +120,7 @@ def test_a_genome_goes_on(folder, tmp_path, monkeypatch, output):
     with stopped_after(4, monkeypatch):
         run(predict_genome.predict_genome, settings("again"))
     with counted(monkeypatch) as rest:
-        assert f"goes on after {sum(made[:4])} bp" in run(predict_genome.predict_genome, settings("again"))
+        assert f"goes on after {sum(made[:4])} bases" in run(predict_genome.predict_genome, settings("again"))
     assert rest == made[4:]
     assert contents(tmp_path / "again") == contents(tmp_path / "whole")
 
@@ -122,3 +147,25 @@ def test_embeddings_go_on(folder, tmp_path, monkeypatch, level, output):
         assert f"goes on after {sum(made[:2])} vectors" in run(embed_file, settings("again"))
     assert rest == made[2:]
     assert contents(tmp_path / "again") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("changed", ["g.fa", "b.txt"])
+def test_embeddings_of_another_input_begin_anew(folder, tmp_path, monkeypatch, changed):
+    monkeypatch.setattr(embed_module, "BLOCK_SEQUENCES", 1)
+    shutil.copy(folder / "g.fa", tmp_path / "g.fa")
+    for name, text in (("a.txt", "ACGTACGT\n"), ("b.txt", "ACCCACGT\nAAACCCGG\n")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "in.bed").write_text("c0\t5\t50\tx\t0\t+\nc1\t5\t30\ty\t0\t+\n")
+    source = "in.bed" if changed == "g.fa" else f"a.txt,{tmp_path}/b.txt"
+    given = {"model": folder / "lm", "input": f"{tmp_path}/{source}", "output": tmp_path / "out.npy"}
+    settings = EmbedSettings(**given, read=ReadSettings(genome=tmp_path / "g.fa"))
+    with stopped_after(1, monkeypatch):
+        run(embed_file, settings)
+    text = (tmp_path / changed).read_text()
+    (tmp_path / changed).write_text(text.replace("ACC", "AGC").replace("GTA", "GTC") + text[-1:])
+    assert "begins anew" in run(embed_file, settings)
+    again = np.load(tmp_path / "out.npy")
+    (tmp_path / "out.npy").unlink()
+    (tmp_path / "out.names.csv").unlink()
+    run(embed_file, settings)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), again)

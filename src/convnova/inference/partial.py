@@ -14,9 +14,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from transformers.utils import CONFIG_NAME
 
+from convnova.console import say
+from convnova.data.table import counted
+from convnova.errors import InputError
 from convnova.genome.files import file_checksum
+from convnova.inference.saved_task import TASK_NAME
 from convnova.writing import naming
 
 _SHAPE_BYTES, _VALUE_BYTES = 16, 4
@@ -26,7 +31,8 @@ Item = TypeVar("Item")
 class Partial:
     """What a run of a model has made so far, arrays (n, K), and an earlier run with the same settings too.
 
-    Nothing is written before the first array. An array that was cut short is made again.
+    Nothing is written, and nothing of other settings removed, before the first array. An array that was cut
+    short is made again.
     """
 
     def __init__(self, output: Path, model: Path, *made_of: Any):
@@ -45,6 +51,7 @@ class Partial:
         self.rows = 0
         """How many rows all arrays have."""
         self._given = 0
+        self._is_other = False
         self._mapped: NDArray[np.uint8] | None = None
         if self._path.exists():
             self._find()
@@ -53,8 +60,8 @@ class Partial:
         """Find the arrays that are there, and cut off what is none."""
         size = self._path.stat().st_size
         with self._path.open("rb") as file:
-            is_ours = file.read(len(self._begin)) == self._begin
-            while is_ours and self._ends[-1] <= size - _SHAPE_BYTES:
+            self._is_other = file.read(len(self._begin)) != self._begin
+            while not self._is_other and self._ends[-1] <= size - _SHAPE_BYTES:
                 file.seek(self._ends[-1])
                 rows, columns = (int(one) for one in np.fromfile(file, np.int64, 2))
                 end = self._ends[-1] + _SHAPE_BYTES + _VALUE_BYTES * rows * columns
@@ -62,7 +69,16 @@ class Partial:
                     break
                 self._ends.append(end)
                 self.rows += rows
-        os.truncate(self._path, self._ends[-1] if len(self) else 0)
+        if not self._is_other:
+            os.truncate(self._path, self._ends[-1] if len(self) else 0)
+
+    def tell(self, console: Console, noun: str | None = None) -> None:
+        """Say where a run goes on, in rows that are called so, or that it begins anew."""
+        if len(self):
+            where = "where it was stopped" if noun is None else f"after {counted(self.rows, noun)}"
+            say(console, f"goes on {where}")
+        elif self._is_other:
+            say(console, f"begins anew: {self._path.name} is of another model or input, or of other settings")
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -77,9 +93,20 @@ class Partial:
         return self._mapped[begin + _SHAPE_BYTES : end].view(np.float32).reshape(shape)
 
     def add(self, values: NDArray[np.floating]) -> None:
-        """Keep one more array, (n, K)."""
+        """Keep one more array, (n, K).
+
+        Raises:
+            InputError: when another run has written there.
+        """
         rows, columns = values.shape
+        if self._is_other:
+            self._path.unlink()
+            self._is_other = False
         end = self._path.stat().st_size if self._path.exists() else 0
+        if end != (self._ends[-1] if len(self) else 0):
+            raise InputError(
+                f"{self._path}: another run writes it too; end one of them, or give it another output"
+            )
         begin = b"" if end else self._begin
         try:
             with naming(self._path), self._path.open("ab") as file:
@@ -123,5 +150,6 @@ def made_of_each(
 def _checksums(model: Path) -> dict[str, str | None]:
     """Return the checksums of the files in the folder of a model that its outputs depend on."""
     of_weights = (".safetensors", ".bin")
-    paths = sorted(path for path in model.iterdir() if path.suffix in of_weights or path.name == CONFIG_NAME)
+    described = (CONFIG_NAME, TASK_NAME)
+    paths = sorted(path for path in model.iterdir() if path.suffix in of_weights or path.name in described)
     return {path.name: file_checksum(path) for path in paths}

@@ -91,8 +91,7 @@ def _predict_bases(settings: PredictSettings, loaded: AnyModel, console: Console
     tiles = tiles_of(genome, regions, tile_bp, gap_bp=loaded.model.config.receptive_field)
     total, predicted = sum(region.width for region in regions), 0
     partial = partial_of(settings, paths[0], genome, regions, [names, strands, tile_bp])
-    if partial:
-        say(console, f"goes on after {partial.rows:,} bp")
+    partial.tell(console, "base")
     with ExitStack() as stack:
         if settings.engine == "ray":
             ray = stack.enter_context(ray_cluster(settings.ray_address))

@@ -81,8 +81,7 @@ def predict_tracks(settings: PredictSettings, loaded: TrackModel, console: Conso
     names = [loaded.saved.names[column] for column in columns]
     bins = [settings.both_strands, loaded.saved.window_bp, settings.step_bp, BLOCK_BASES]
     partial = partial_of(settings, paths[0], genome, regions, [names, *bins])
-    if partial:
-        say(console, "goes on where it was stopped")
+    partial.tell(console)
     if settings.is_table:
         frame = predict_intervals(loaded, genome, regions, columns, settings.both_strands, console, partial)
         write_table(frame, settings.output)
