@@ -23,6 +23,8 @@ FILES = {
     "bare.tsv": "".join(f"{s}\t{y}\n" for _, s, y in ROWS),
     "places.csv": "chrom,start,end,strand\n" + "".join(f"c,{a},{b},{d}\n" for a, b, d in PLACES),
     "places.bed": "track x\n# a\n" + "\n# b\n".join(f"c\t{a}\t{b}\tp{a}\t0\t{d}" for a, b, d in PLACES),
+    "codes.csv": "promoter,dose\n" + "".join(f"{s},1\n" for s in [*SEQUENCES[:20], *3 * ["RACGTACG"]]),
+    "names.bed": "".join(f"c\t{a}\t{b}\t{f'p{a}' if a < 300 else 'enh'}\t0\t{d}\n" for a, b, d in PLACES),
     "lines.txt": "\n\n" + "\n".join(SEQUENCES),
     "records.fa": "".join(f">{n} more|{y}\n{s[:5]}\n{s[5:]}\n" for n, s, y in ROWS),
 }

@@ -13,6 +13,7 @@ from convnova.analysis.embed import embed_file
 from convnova.analysis.embed_settings import EmbedSettings
 from convnova.baselines.architectures import any_preset, sequence_classifier
 from convnova.cli import main
+from convnova.data.read_settings import ReadSettings
 from convnova.errors import InputError
 from convnova.inference import embeddings
 from convnova.inference.embeddings import Reading, check_reading, embed
@@ -183,6 +184,33 @@ def test_one_sequence_has_no_figure(folder, tmp_path):
 def test_a_single_text_is_no_list_of_sequences(model):
     with pytest.raises(InputError, match="put a single one into a list"):
         embed(model, "ACGT")
+
+
+def test_no_sequences_are_none_and_an_empty_one_is_told(model):
+    assert embed(model, []).shape == (0, 8)
+    assert embed(model, [], Reading(level="base")) == []
+    with pytest.raises(InputError, match="a sequence is empty"):
+        embed(model, ["", "ACGT"])
+
+
+def test_names_of_intervals_that_come_again_are_kept(folder, tmp_path):
+    (tmp_path / "in.bed").write_text("".join(f"chrI\t{i}\t{i + 9}\t{'xy'[i % 2]}\t0\t+\n" for i in range(9)))
+    given = {"input": str(tmp_path / "in.bed"), "read": ReadSettings(genome=folder / "g.fa")}
+    run(folder, tmp_path / "out.npy", **given)
+    assert read(tmp_path / "out.npy")[0]["name"].to_list() == list("xyxyxyxyx")
+
+
+def test_what_is_changed_in_sequences_is_said(folder, tmp_path):
+    (tmp_path / "in.txt").write_text("ACGU\nACGT\n")
+    assert "1 U read as T" in run(folder, tmp_path / "out.npy", input=str(tmp_path / "in.txt"))[1]
+
+
+def test_what_is_wrong_far_into_a_file_is_told_before_work(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_SEQUENCES", 2)
+    monkeypatch.setattr(module, "embed", None)
+    (tmp_path / "in.csv").write_text("sequence\n" + "ACGT\n" * 9 + "AC!T\n")
+    with pytest.raises(InputError, match="line 11"):
+        run(folder, tmp_path / "out.npy", input=str(tmp_path / "in.csv"))
 
 
 def test_tables_and_intervals_keep_their_columns(folder, tmp_path):

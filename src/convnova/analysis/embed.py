@@ -11,15 +11,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from convnova.analysis.embed_settings import EmbedSettings
 from convnova.analysis.embedding_figure import embedding_figure
 from convnova.analysis.embedding_files import embedding_file
 from convnova.baselines.architectures import any_config, classifier_class
-from convnova.console import log_console, say
+from convnova.console import log_console, progress_bar, say
 from convnova.data.blocks import Most, sequence_blocks
+from convnova.data.reading import parts_of
 from convnova.data.table import SequenceTable, counted
+from convnova.genome import Genome
 from convnova.genome.files import file_checksum
 from convnova.inference.any_model import load_any
 from convnova.inference.compute import make_ready
@@ -42,7 +43,7 @@ BLOCK_BASES, BLOCK_SEQUENCES = 2**25, 2**16
 """Most bases, and sequences, that are held and sorted by length at once."""
 PART_NUMBERS = 2**24
 """Numbers of embeddings of windows or bases that are held at once."""
-MOST_POINTS = 5000
+MOST_POINTS, MOST_NOTES = 5000, 12
 
 
 def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
@@ -61,20 +62,18 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
     if settings.figure is not None:
         make_place(settings.figure, settings.output)
         check_new(settings.figure, settings.overwrite)
+    total = _look_through(settings, console)
     make_ready(model, settings)
     partial = _partial(settings, reading)
-    if partial:
-        say(console, f"goes on after {counted(partial.rows, 'vector')}")
+    partial.tell(console, "vector")
     count = unknown = 0
     shown: list[NDArray[np.float32]] = []
     labels: list[str] = []
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with (
         embedding_file(settings.output, channels(model), settings.half, settings.overwrite) as file,
-        Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
+        progress_bar(console, "embedding", total) as advance,
     ):
-        task = progress.add_task("embedding", total=None)
-        for block in sequence_blocks(settings.input, settings.read, Most(BLOCK_SEQUENCES, BLOCK_BASES)):
+        for block in _blocks(settings):
             parts = _parts(model, block, reading, count)
             for (places, _), values in partial.filled(parts, lambda part: part[1]()):
                 file.add(places, values)
@@ -83,7 +82,7 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
                     shown.append(np.array(values[:room]))
                     labels += _labels(block)[:room]
             count, unknown = count + len(block), unknown + int(block.ids.is_unknown.sum())
-            progress.update(task, description=f"{count:,} sequences")
+            advance(len(block))
     partial.remove()
     if unknown:
         say(console, f"{unknown:,} of {counted(count)} are only N: what is embedded says nothing of them")
@@ -109,10 +108,29 @@ def load_model(folder: Path) -> Any:
     return classifier_class(config).from_pretrained(folder, config=config).eval()
 
 
+def _blocks(settings: EmbedSettings) -> Iterator[SequenceTable]:
+    """Yield the sequences of the input, some at once."""
+    return sequence_blocks(settings.input, settings.read, Most(BLOCK_SEQUENCES, BLOCK_BASES))
+
+
+def _look_through(settings: EmbedSettings, console: Console) -> int:
+    """Return how many sequences there are, and say what is changed in them; wrong ones are told here."""
+    count, notes = 0, dict[str, None]()
+    for block in _blocks(settings):
+        count += len(block)
+        notes |= dict.fromkeys(block.notes)
+    for note in list(notes)[:MOST_NOTES]:
+        say(console, f"  {note}")
+    return count
+
+
 def _partial(settings: EmbedSettings, reading: Reading) -> Partial:
     """Return what there is of a run that was stopped."""
-    path = Path(settings.input)
-    read = [file_checksum(path) if path.is_file() else settings.input, repr(settings.read)]
+    paths = [path for _, path in parts_of(settings.input)]
+    files = [one for path in paths for one in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    genome = settings.read.genome
+    bases = None if genome is None else Genome.open(genome, settings.read.cache).checksum
+    read = [[file_checksum(one) for one in files if one.is_file()], bases, repr(settings.read)]
     blocks = [BLOCK_BASES, BLOCK_SEQUENCES, PART_NUMBERS, TILE_BP]
     return Partial(settings.output, settings.model, read, reading, settings.precision, blocks)
 
@@ -120,7 +138,10 @@ def _partial(settings: EmbedSettings, reading: Reading) -> Partial:
 def _places(block: SequenceTable, before: int) -> pl.DataFrame:
     """Return names, and places where they are known, of a block that comes after so many sequences."""
     numbers = range(before + 1, before + len(block) + 1)
-    places = pl.DataFrame({"name": block.names or [str(number) for number in numbers]})
+    names = block.names or [str(number) for number in numbers]
+    if block.labels is not None and "name" in block.labels:  # of a BED file, where names come again and again
+        names = block.labels["name"].to_list()
+    places = pl.DataFrame({"name": names})
     return places if block.intervals is None else places.hstack(block.intervals)
 
 

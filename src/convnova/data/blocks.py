@@ -70,13 +70,15 @@ def _of_fasta(path: Path, settings: ReadSettings, most: Most) -> Iterator[Sequen
 
 
 def _of_lines(path: Path, form: Format, settings: ReadSettings, most: Most) -> Iterator[SequenceTable]:
-    header, done = "", 0
+    header, done, first = "", 0, None
     rows = min(most.sequences, _FIRST_ROWS) + (form == "table")  # and its header
     with open_text(path, KIND) as file:
         while lines := list(_some_lines(file, form, rows, most.bases)):
             text = "".join(lines)
             if not done or any(_is_row(line, form) for line in lines):
-                block = read_text(path, header + text, form, settings, done - bool(header))
+                block = read_text(path, header + text, form, settings, done - bool(header), first)
+                if first is None:
+                    first = block.take(np.arange(0))
                 yield block
                 rows = max(1, min(most.sequences, most.bases // int(block.ids.lengths.max())))
             if form == "table" and not done:

@@ -23,10 +23,13 @@ from convnova.genome.bed import SPLIT_WORDS
 SEPARATORS = "\t,;"
 
 
-def read_delimited(path: Path, text: str, settings: ReadSettings, skipped: int = 0) -> SequenceTable:
+def read_delimited(
+    path: Path, text: str, settings: ReadSettings, skipped: int = 0, before: SequenceTable | None = None
+) -> SequenceTable:
     """Return the rows of a CSV or TSV file; blank lines are passed over.
 
-    `skipped` lines of the file, and its header where the text repeats it, are before those of the text.
+    `skipped` lines of the file are before those of the text, which repeats its header, and `before` is the
+    table of some of these: columns hold the same in both.
 
     Raises:
         InputError: when columns are missing or cannot be told apart, or a row is wrong, by its line.
@@ -54,7 +57,7 @@ def read_delimited(path: Path, text: str, settings: ReadSettings, skipped: int =
                 f"{path}: {len(frame.columns)} columns and no header; add one, as in 'sequence,label', or "
                 "give sequence_column and label_columns as numbers, counted from 1"
             )
-    return table_of(path, frame, "line", numbers, settings, notes)
+    return table_of(path, frame, "line", numbers, settings, notes, None if before is None else before.roles)
 
 
 def header_of(text: str, settings: ReadSettings) -> str:
@@ -105,6 +108,7 @@ def table_of(
     numbers: NDArray[np.int64],
     settings: ReadSettings,
     notes: tuple[str, ...] = (),
+    roles: Columns | None = None,
 ) -> SequenceTable:
     """Return the sequences and labels of n rows.
 
@@ -115,10 +119,11 @@ def table_of(
         numbers: line or row of each row in the file, (n,).
         settings: which columns hold what, and the genome for intervals.
         notes: what is stated already.
+        roles: which columns hold what, where that is known already.
     """
     if not len(frame):
         raise InputError(f"{path}: no row in the file; write one sequence a line below the header")
-    columns = find_columns(frame, settings, str(path))
+    columns = roles or find_columns(frame, settings, str(path))
     places = Places.of_file(path, unit, numbers)
     intervals = None
     if columns.interval is not None:
@@ -144,6 +149,7 @@ def table_of(
         splits=_splits(frame, columns, places),
         intervals=intervals,
         columns=tuple(frame.columns),
+        roles=columns,
         notes=notes + columns.notes + changes,
     )
 

@@ -32,10 +32,12 @@ class CutIntervals(NamedTuple):
     notes: tuple[str, ...]
 
 
-def bed_frame(path: Path, text: str, skipped: int = 0) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+def bed_frame(
+    path: Path, text: str, skipped: int = 0, least: int = 3
+) -> tuple[pl.DataFrame, NDArray[np.int64]]:
     """Return the columns of a BED file as text, the first six by their names, and the line of each row.
 
-    `skipped` lines of the file are before those of the text.
+    `skipped` lines of the file are before those of the text, and their rows have so many columns at `least`.
 
     Raises:
         InputError: at a line with fewer columns than the first, or without three.
@@ -45,7 +47,7 @@ def bed_frame(path: Path, text: str, skipped: int = 0) -> tuple[pl.DataFrame, ND
     for number, line in enumerate(text.splitlines(), start=skipped + 1):
         if not (cells := bed_columns(line)):
             continue
-        needed = len(rows[0]) if rows else 3
+        needed = len(rows[0]) if rows else least
         if len(cells) < needed:
             raise InputError(
                 f"{path}, line {number}: too few columns ({len(cells)}), {needed} are needed; "

@@ -130,19 +130,39 @@ def _read_file(path: Path, settings: ReadSettings) -> SequenceTable:
     return read_text(path, text, form, settings)
 
 
-def read_text(path: Path, text: str, form: Format, settings: ReadSettings, skipped: int = 0) -> SequenceTable:
-    """Return the sequences of lines of a file, of which `skipped` are before these.
+def read_text(
+    path: Path,
+    text: str,
+    form: Format,
+    settings: ReadSettings,
+    skipped: int = 0,
+    before: SequenceTable | None = None,
+) -> SequenceTable:
+    """Return the sequences of lines of a file.
+
+    Args:
+        path: the file, as errors name it.
+        text: the lines; of a table its header first.
+        form: of the file.
+        settings: what is not to be guessed.
+        skipped: lines of the file that are before these.
+        before: the table of some of these, whose columns hold the same.
 
     Raises:
         InputError: at the first that is wrong.
     """
     if form == "lines":
         return read_line_table(path, text, settings, skipped)
-    return (_read_bed if form == "bed" else read_delimited)(path, text, settings, skipped)
+    return (_read_bed if form == "bed" else read_delimited)(path, text, settings, skipped, before)
 
 
-def _read_bed(path: Path, text: str, settings: ReadSettings, skipped: int) -> SequenceTable:
+def _read_bed(
+    path: Path, text: str, settings: ReadSettings, skipped: int, before: SequenceTable | None
+) -> SequenceTable:
     """Return the intervals of a BED file; names that come twice and more on average are labels."""
+    if before is not None:
+        frame, numbers = bed_frame(path, text, skipped, len(before.columns))
+        return table_of(path, frame, "line", numbers, settings, roles=before.roles)
     frame, numbers = bed_frame(path, text, skipped)
     labels = settings.label_columns
     notes: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from convnova.data.columns import Columns
 from convnova.data.packed import PackedSequences, join
 from convnova.errors import InputError
 
@@ -58,6 +59,8 @@ class SequenceTable:
     """chromosome, start, end, strand of each sequence, 0-based and half-open, where a genome was read."""
     columns: tuple[str, ...] = ()
     """All columns of the file, where it has columns."""
+    roles: Columns | None = None
+    """Which of them hold what."""
     notes: tuple[str, ...] = ()
     """What was guessed, changed or left out, one sentence each."""
 

@@ -59,21 +59,26 @@ def embed(
         batch_bases: most bases of a batch, padding included; it changes no result, only memory and time.
 
     Raises:
-        InputError: for a layer that the model has not, or bases of a model that has no vector for each.
+        InputError: for an empty sequence, a layer that the model has not, or bases of a model that has no
+            vector for each.
     """
     if isinstance(sequences, str):
         raise InputError("embed takes several sequences; put a single one into a list")
     reading = reading or Reading()
     check_reading(model, reading)
-    if len(sequences) and isinstance(sequences[0], str):
+    if not len(sequences) or isinstance(sequences[0], str):
         sequences = pack([encode(str(one)) for one in sequences])
+    if (sequences.lengths == 0).any():  # type: ignore[union-attr]
+        raise InputError("a sequence is empty; embed takes sequences of one base and more")
     found: list[Any] = [None] * len(sequences)
     with evaluating(model), torch.inference_mode():
         for rows in batches_by_length(sequences.lengths, batch_bases or bases_at_once(model)):  # type: ignore[union-attr]
             some = [sequences[int(row)] for row in rows]
             for row, values in zip(rows, _of_batch(model, some, reading), strict=True):  # type: ignore[arg-type]
                 found[row] = values
-    return np.concatenate(found) if reading.level == "sequence" and found else found
+    if reading.level != "sequence":
+        return found
+    return np.concatenate(found) if found else np.empty((0, channels(model)), dtype=np.float32)
 
 
 def check_reading(model: Any, reading: Reading) -> None:
