@@ -194,6 +194,8 @@ def test_a_bed_file_names_its_intervals_and_the_track_has_the_importance(folder,
         ),
         (["--genome", "g.fa", "--intervals", "chrX:1-5"], "chromosome 'chrX' is not in g.fa"),
         (["--input", "in.fa", "--window_bp", "9"], "window_bp is of intervals of a genome; leave it out"),
+        (["--input", "long.fa"], "long: 100,001 bp, and at most 100,000 are changed at once; split it"),
+        (["--input", "in.fa", "--compile"], "compile is of whole passes"),
         (["--input", "unknown.fa"], "there is only N, so there is no base to change; give others"),
         (
             ["--genome", "g.fa", "--intervals", "chrI:1-5", "--window_bp", "9"],
@@ -213,6 +215,7 @@ def test_a_bed_file_names_its_intervals_and_the_track_has_the_importance(folder,
 def test_what_cannot_be_is_one_line(folder, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(folder)
     (folder / "unknown.fa").write_text(">a\nNNNN\n")
+    (folder / "long.fa").write_text(f">long\n{'A' * 100_001}\n")
     output = tmp_path / "out"
     assert main(["mutagenesis", "--model", "lm", "--output", str(output), *arguments]) == 2
     error = capsys.readouterr().err

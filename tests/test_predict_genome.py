@@ -186,6 +186,14 @@ def test_bigwig_and_bedgraph_have_the_same_values(folder, tmp_path):
                 np.testing.assert_allclose(found, values[:, column], atol=6e-5)
 
 
+def test_bedgraph_has_as_many_decimals_as_are_wanted(folder, tmp_path):
+    expected = one_pass(folder, "lm", False)["chrI"][:, 0]
+    texts, _ = run(folder, tmp_path / "bg", decimals=8, format="bedgraph")
+    first = gzip.decompress(texts[0].read_bytes()).decode().splitlines()[0].split("\t")
+    assert float(first[3]) == pytest.approx(float(expected[int(first[1])]), abs=1e-7)
+    assert len(first[3]) > 8
+
+
 def test_intervals_and_labels_are_chosen(folder, tmp_path):
     pytest.importorskip("zarr")
     (tmp_path / "i.bed").write_text("chrI\t150\t180\nchrII\t5\t9\n")

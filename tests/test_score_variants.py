@@ -322,10 +322,22 @@ def test_a_mismatch_is_counted_and_many_are_another_genome(folder, tmp_path):
         run(folder, tmp_path, source=source)
 
 
+def test_a_reference_of_n_is_no_other_genome(folder, tmp_path):
+    source = vcf(folder, tmp_path / "in.vcf", [(11, 1, "ACGTA")])
+    head, line = source.read_text().rstrip("\n").rsplit("\n", 1)
+    more = [line.split("\t") for _ in range(50)]
+    for place, columns in enumerate(more, start=int(line.split("\t")[1]) + 1):
+        columns[1], columns[3], columns[4] = str(place), "N", "NACGT"
+    source.write_text("\n".join([head, line, *map("\t".join, more), ""]))
+    _, said = run(folder, tmp_path, source=source)
+    assert "50 alleles not scored: N in REF" in said
+
+
 @pytest.mark.parametrize(
     ("rows", "arguments", "message"),
     [
         ([], [], "there is no variant in it"),
+        (ROWS, ["--compile"], "compile is of whole passes, and of a variant only what it reaches"),
         ([(20, 1, "<DEL>")], [], "no allele can be scored (1 symbolic allele)"),
         (ROWS, ["--scores", "output-change"], "the model has no score 'output-change'; it has masked-llr"),
         (

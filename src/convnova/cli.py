@@ -198,6 +198,7 @@ COMMANDS = {
         "sequences to vectors, of each, of windows or of each base, from any layer of a model",
         EmbedSettings,
         "analysis.embed:embed_file",
+        "; the same command goes on where it was",
     ),
     "tracks": Command(
         "build a data set of many tracks from peaks, signals, or DeepSEA's files",
@@ -208,6 +209,7 @@ COMMANDS = {
         "predict a genome or intervals with any model: bigWig, bedGraph, Zarr, or a table",
         PredictSettings,
         "inference.predict_genome:predict_genome",
+        "; the same command goes on where it was",
     ),
     "score-variants": Command(
         "what the variants of a VCF file do to the outputs of a model: a VCF with scores, or a table",

@@ -45,6 +45,7 @@ from convnova.inference.effects import (
 from convnova.inference.mutagenesis import (
     all_effects,
     by_full_passes,
+    check_compile,
     importance,
     is_incremental,
     masked_effects,
@@ -58,6 +59,8 @@ from convnova.training.figures import write_figure
 from convnova.writing import check_new, make_folder, whole_file, write_text
 
 TABLE_NAME = "effects.parquet"
+LONGEST_BP = 100_000
+"""Bases of a region; a reference pass holds some 11 kB for each."""
 _PLACE = re.compile(r"(?P<chromosome>.+):(?P<first>\d+)-(?P<last>\d+)")
 
 
@@ -99,6 +102,7 @@ def mutate(settings: MutagenesisSettings, console: Console | None = None) -> lis
     """
     console = console or log_console()
     loaded = load_any(settings.model)
+    check_compile(loaded.model, settings.compile)
     what, effects = _effects(settings, loaded)
     regions = _regions(settings, loaded)
     known = [region for region in regions if (region.changed != N).any()]
@@ -110,19 +114,26 @@ def mutate(settings: MutagenesisSettings, console: Console | None = None) -> lis
     if len(regions) > settings.most_sequences:
         say(console, f"the first {settings.most_sequences} of {len(regions):,} sequences (most_sequences)")
         regions = regions[: settings.most_sequences]
+    for region in regions:
+        if len(region.changed) > LONGEST_BP:
+            raise InputError(
+                f"{region.name}: {len(region.changed):,} bp, and at most {LONGEST_BP:,} are changed at once; "
+                "split it into shorter ones"
+            )
     if settings.deletions and min(len(region.ids) for region in regions) == 1:
         raise InputError("a sequence has one base, and nothing is left without it; leave out deletions")
     if settings.genome is not None:
         bigwig_library()
     if settings.html:
         html_library()
-    check_new(settings.output / TABLE_NAME, settings.overwrite)
+    names = file_names([region.name for region in regions])
+    for name in (TABLE_NAME, *(f"{name}.npy" for name in names)):
+        check_new(settings.output / name, settings.overwrite)
     make_folder(settings.output)
     make_ready(loaded.model, settings)
     bases = sum(len(region.changed) for region in regions)
     say(console, f"{what}: every base of {counted(len(regions), 'sequence')}, {bases:,} bp")
     made: list[Mutated] = []
-    names = file_names([region.name for region in regions])
     with progress_bar(console, "mutating", bases) as advance:
         for name, region in zip(names, regions, strict=True):
             made.append(Mutated(region, *effects(region)))

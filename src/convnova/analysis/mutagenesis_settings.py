@@ -27,8 +27,8 @@ class MutagenesisSettings(ComputeSettings):
     """Of a masked language model: log-odds of the new against the old base while it is hidden (default), or
     in view; or the change of the sum of log P(base) over all bases in reach."""
     label: str | None = None
-    """Class, label, track or value whose output is read; default the last one. Of classes it is the log-odds
-    against the others, of bases the probability where it changes most."""
+    """Class, label, track or value whose output is read; default the last one. Of two classes it is the
+    log-odds, of more log P, of bases the probability where it changes most."""
     deletions: bool = False
     """Whether each base is deleted too."""
     both_strands: bool | None = None

@@ -85,9 +85,12 @@ class _BedGraphs(BaseTracks):
         self._files, self._decimals = files, decimals
 
     def add(self, chromosome: str, start: int, values: NDArray[np.float32]) -> None:
+        digits = max(6, self._decimals)
         for column, file in enumerate(self._files):
             rows = zip(*runs_of(values[:, column], start, self._decimals), strict=True)
-            file.writelines(f"{chromosome}\t{first}\t{last}\t{value:.6g}\n" for first, last, value in rows)
+            file.writelines(
+                f"{chromosome}\t{first}\t{last}\t{value:.{digits}g}\n" for first, last, value in rows
+            )
 
 
 class _Zarr(BaseTracks):

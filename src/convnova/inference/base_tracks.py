@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from convnova.evaluation.mode import evaluating
 from convnova.genome import Genome, Interval
 from convnova.inference.any_model import AnyModel
+from convnova.inference.compute import allow_tf32
 from convnova.inference.inputs import ahead, model_inputs
 from convnova.inference.partial import Partial
 from convnova.inference.tiles import with_halo
@@ -165,8 +166,11 @@ def on_ray(ray: Any, loaded: AnyModel, genome: Genome, strands: bool, threads: i
     workers = max(1, int(ray.cluster_resources().get("CPU", 1) // threads))
     model = ray.put(loaded._replace(model=loaded.model.cpu()))
 
+    is_allowed = torch.backends.cudnn.allow_tf32
+
     def work(loaded: AnyModel, genome: Genome, group: Group) -> list[Values]:
         torch.set_num_threads(threads)
+        allow_tf32(is_allowed)
         loaded.model.to("cuda" if gpus else "cpu")
         return predict_group(loaded, genome, group, strands)
 

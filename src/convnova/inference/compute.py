@@ -26,12 +26,17 @@ def set_arithmetic(model: Any, settings: ComputeSettings) -> None:
     """Have a model compute in a precision, and compiled, from its next pass on."""
     if resolve_precision(settings.precision) == "bf16":
         setattr(model, AUTOCAST, torch.bfloat16)
-    else:  # PyTorch's default on a GPU rounds what a convolution reads to ten bits
-        torch.backends.cudnn.allow_tf32 = False
+    else:
+        allow_tf32(False)
     if settings.compile:
         _check_compiler()
         backbone = model.convnova if hasattr(model, "convnova") else model.backbone
         backbone.compile(dynamic=True)
+
+
+def allow_tf32(is_allowed: bool) -> None:
+    """Allow or not what is PyTorch's default on a GPU: to round what a convolution reads to ten bits."""
+    torch.backends.cudnn.allow_tf32 = is_allowed
 
 
 def _check_compiler() -> None:

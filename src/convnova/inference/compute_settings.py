@@ -12,9 +12,9 @@ class ComputeSettings:
 
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the network; bf16 is faster on a GPU or a processor with instructions for it, and its
-    numbers are good to two or three digits."""
+    outputs are good to two or three digits."""
     compile: bool = False
-    """Whether to compile the network with torch.compile: it takes minutes at first, and pays on a GPU."""
+    """Whether to compile whole passes with torch.compile: it takes minutes at first, and pays on a GPU."""
     threads: int | None = None
     """CPU threads; default all cores, and of a Ray task 1."""
 

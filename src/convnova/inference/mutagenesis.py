@@ -70,6 +70,18 @@ def is_incremental(model: Any) -> bool:
     return isinstance(model, ConvNovaPreTrainedModel) and not model.config.downsampling
 
 
+def check_compile(model: Any, is_wanted: bool) -> None:
+    """Check that torch.compile is not wanted where it would change nothing.
+
+    Raises:
+        InputError: when it is.
+    """
+    if is_wanted and is_incremental(model):
+        raise InputError(
+            "compile is of whole passes, and of a variant only what it reaches is computed; leave it out"
+        )
+
+
 def saturation_mutagenesis(
     model: Any, ids: Ids, score: Score = log_odds, deletions: bool = False, batch_bases: int = BATCH_BASES
 ) -> Mutagenesis:

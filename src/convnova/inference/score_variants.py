@@ -40,12 +40,13 @@ from convnova.genome.vcf import (
 )
 from convnova.inference.any_model import load_any
 from convnova.inference.compute import make_ready
+from convnova.inference.mutagenesis import check_compile
 from convnova.inference.output_names import field_names
 from convnova.inference.partial import Partial
 from convnova.inference.tables import write_table
 from convnova.inference.variant_scores import Column, variant_scorer
 from convnova.inference.variant_settings import VariantSettings
-from convnova.sequence import decode, encode
+from convnova.sequence import N, decode, encode
 from convnova.writing import check_new, make_place
 
 _PLACES, _UNSCORED = ("chromosome", "position", "id", "reference", "alternate"), "unscored"
@@ -88,6 +89,7 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
     console = console or log_console()
     genome = Genome.open(settings.genome, settings.cache)
     loaded = load_any(settings.model)
+    check_compile(loaded.model, settings.compile)
     strands = loaded.average_strands if settings.both_strands is None else settings.both_strands
     scorer = variant_scorer(loaded, settings.scores, strands, settings.window_bp)
     if settings.output.name.endswith(".gz"):
@@ -103,8 +105,7 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
     partial = Partial(
         settings.output, settings.model, files, chosen, [column.name for column in scorer.columns]
     )
-    if partial:
-        say(console, f"goes on after {counted(partial.rows, 'allele')} of {total:,}")
+    partial.tell(console, "allele")
     scored = [np.empty((0, len(scorer.columns)), np.float32)]
     with progress_bar(console, "scoring", total) as advance:
         for variants, values in partial.filled(_chunks(source), lambda some: scorer.score(genome, some)):
@@ -171,6 +172,8 @@ def _what_is_wrong(record: Record, chromosome: str, genome: Genome) -> str:
     reference = record.columns[3]
     if record.start < 0:
         return "telomere, at position 0"
+    if (encode(reference) == N).any():
+        return "N in REF"
     if record.start + len(reference) > genome.chromosome_sizes[chromosome]:
         return "past the end of its chromosome"
     found = genome.window(genome.index_of(chromosome), record.start, record.start + len(reference))

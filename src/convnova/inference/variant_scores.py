@@ -48,8 +48,8 @@ from convnova.sequence import Ids, encode, reverse_complement
 
 BATCH_BASES = 2**15
 """Bases of all stretches, or of all windows around edits, that are computed at once."""
-LONGEST_BP = 2**13
-"""Length that merged stretches have at most."""
+LONGEST_BP, LONGEST_MARGINS = 2**13, 4
+"""Length that merged stretches have at most, in bases or in the margins of a variant, whichever is more."""
 
 OF_MASKED_LM = ("masked-llr", "unmasked-llr", "pseudo-likelihood", "embedding-distance")
 OF_A_HEAD = ("output-change", "embedding-distance")
@@ -170,11 +170,12 @@ def stretches(variants: Sequence[Variant], margin: int, size: int) -> list[Stret
         size: length of the chromosome.
     """
     found: list[Stretch] = []
+    longest = max(LONGEST_BP, LONGEST_MARGINS * margin)
     for number in sorted(range(len(variants)), key=lambda number: variants[number].start):
         variant = variants[number]
         start, end, _ = with_halo(variant.start, variant.end, margin, size)
         last = found[-1] if found else None
-        if last is not None and start <= last.end and max(end, last.end) - last.start <= LONGEST_BP:
+        if last is not None and start <= last.end and max(end, last.end) - last.start <= longest:
             found[-1] = Stretch(last.start, max(end, last.end), [*last.variants, number])
         else:
             found.append(Stretch(start, end, [number]))
