@@ -39,8 +39,9 @@ from convnova.training.arguments import quiet_libraries
 from convnova.training.figures import write_figure
 from convnova.writing import check_new, check_other, make_folder, make_place
 
-BLOCK_BASES, BLOCK_SEQUENCES = 2**25, 2**16
-"""Most bases, and sequences, that are held and sorted by length at once."""
+BLOCK_BASES, BLOCK_SEQUENCES = 2**22, 2**16
+"""Most bases, and sequences, that are held and sorted by length at once: a minute of two cores is lost when a
+run is stopped."""
 PART_NUMBERS = 2**24
 """Numbers of embeddings of windows or bases that are held at once."""
 MOST_POINTS, MOST_NOTES = 5000, 12
@@ -184,7 +185,8 @@ def _parts(
 
 
 def _labels(block: SequenceTable) -> list[str]:
-    """Return the label of each sequence as it is written; none where there is none."""
+    """Return the label of each sequence as it is written, of FASTA after the last |; or nothing."""
     if block.labels is None:
-        return [""] * len(block)
+        parts = [name.rpartition("|") for name in block.names or [""] * len(block)]
+        return [label.strip() if bar else "" for _, bar, label in parts]
     return [str(one) for one in block.labels.to_series(0)]

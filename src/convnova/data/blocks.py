@@ -80,9 +80,9 @@ def _of_lines(path: Path, form: Format, settings: ReadSettings, most: Most) -> I
                 if first is None:
                     first = block.take(np.arange(0))
                 yield block
+                if form == "table" and not header:
+                    header = header_of(text, block.columns, settings)
                 rows = max(1, min(most.sequences, most.bases // int(block.ids.lengths.max())))
-            if form == "table" and not done:
-                header = header_of(text, settings)
             done += len(lines)
 
 

@@ -5,6 +5,7 @@ n rows.
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,10 +61,11 @@ def read_delimited(
     return table_of(path, frame, "line", numbers, settings, notes, None if before is None else before.roles)
 
 
-def header_of(text: str, settings: ReadSettings) -> str:
-    """Return the line that names the columns of a table, with its end; nothing where there is none."""
+def header_of(text: str, columns: Sequence[str], settings: ReadSettings) -> str:
+    """Return the line that names the columns of a table, for rows that follow; made where there is none."""
     text = text.lstrip("\r\n")
-    return text.split("\n", 1)[0] + "\n" if _first_line_of(text, settings).has_header else ""
+    separator, _, has_header = _first_line_of(text, settings)
+    return (text.split("\n", 1)[0] if has_header else separator.join(columns)) + "\n"
 
 
 class _FirstLine(NamedTuple):
