@@ -125,6 +125,8 @@ def test_a_head_of_sequences_reads_each_sequence(folder, tmp_path, model):
             other = by_full_passes(loaded, reverse_complement(encode(text)), log_odds, deletions=True)
             substitutions = (substitutions + other.effects[::-1, ::-1]) / 2
             deletions = (deletions + other.deletions[::-1]) / 2
+        is_n = encode(text) == 4
+        substitutions[is_n], deletions[is_n] = np.nan, np.nan  # what is not known is not changed
         np.testing.assert_allclose(one.substitutions, substitutions, atol=2e-5)
         np.testing.assert_allclose(one.deletions, deletions, atol=2e-5)
     frame = pl.read_parquet(tmp_path / "effects.parquet")
@@ -158,6 +160,18 @@ def test_n_has_no_odds_for_a_language_model(folder, tmp_path):
     frame = pl.read_parquet(tmp_path / "effects.parquet")
     assert frame.filter(pl.col("reference") == "N")["effect"].null_count() == 4
     assert frame.filter(pl.col("reference") != "N")["effect"].null_count() == 0
+
+
+@pytest.mark.parametrize("changes", [{"score": "pseudo-likelihood"}, {"model": "task"}])
+def test_n_is_not_changed(folder, tmp_path, changes):
+    if "model" in changes:
+        changes = {"model": folder / changes["model"]}
+    made, _ = run(folder, tmp_path, input=str(folder / "in.fa"), deletions=True, **changes)
+    assert sum((one.region.changed == 4).sum() for one in made) == 1
+    for one in made:
+        is_n = one.region.changed == 4
+        np.testing.assert_array_equal(np.isnan(one.substitutions).all(1), is_n)
+        np.testing.assert_array_equal(np.isnan(one.deletions), is_n)
 
 
 def test_a_label_of_bases_is_read_where_it_changes_most(folder, tmp_path):

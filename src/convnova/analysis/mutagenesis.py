@@ -136,7 +136,7 @@ def mutate(settings: MutagenesisSettings, console: Console | None = None) -> lis
     made: list[Mutated] = []
     with progress_bar(console, "mutating", bases) as advance:
         for name, region in zip(names, regions, strict=True):
-            made.append(Mutated(region, *effects(region)))
+            made.append(_known(Mutated(region, *effects(region))))
             _write_one(settings, what, name, made[-1])
             advance(len(region.changed))
     if settings.genome is not None:
@@ -144,6 +144,15 @@ def mutate(settings: MutagenesisSettings, console: Console | None = None) -> lis
     write_table(pl.concat([_rows(one) for one in made]), settings.output / TABLE_NAME)
     say(console, f"-> {settings.output}")
     return made
+
+
+def _known(one: Mutated) -> Mutated:
+    """Return effects without those of what is N, which no base is replaced in."""
+    is_n = one.region.changed == N
+    for effects in (one.substitutions, one.deletions):
+        if effects is not None:
+            effects[is_n] = np.nan
+    return one
 
 
 Made = tuple[NDArray[np.float32], NDArray[np.float32] | None]

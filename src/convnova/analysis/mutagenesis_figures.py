@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from convnova.analysis.attribution_figures import logo
 from convnova.errors import optional
 from convnova.inference.mutagenesis import importance
-from convnova.sequence import Ids
+from convnova.sequence import Ids, N
 from convnova.training.figures import BASES, COLOURS, new_figure, png, styled
 
 MOST_LETTERS = 160
@@ -71,7 +71,8 @@ def mutagenesis_figure(drawn: Drawn) -> bytes:
         interpolation="nearest",
     )
     if len(ids) <= MOST_LETTERS:
-        bottom.plot(start + 1 + np.arange(len(ids)), ids, ".", color="#888888", ms=3)
+        known = np.flatnonzero(ids < N)
+        bottom.plot(start + 1 + known, ids[known], ".", color="#888888", ms=3)
     bottom.set_yticks(range(len(drawn.names)), drawn.names)
     bottom.ticklabel_format(axis="x", useOffset=False, style="plain")
     bottom.set(ylabel="changed to", xlabel="position (bp, from 1)", ylim=(lowest, -0.5))
