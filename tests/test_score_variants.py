@@ -261,6 +261,17 @@ def test_the_command_writes_scores_and_lists_what_has_none(folder, tmp_path):
     assert not (tmp_path / "out.vcf.gz.partial").exists()
 
 
+def test_what_scores_are_not_of_is_counted_and_listed(folder, tmp_path):
+    frame, said = run(folder, tmp_path, scores=["masked-llr"])
+    known = frame["masked-llr"].is_not_null()
+    assert (frame["unscored"].is_null() == known).all()
+    assert f"{known.sum()} alleles scored" in said
+    without = (frame["unscored"] == "another length than REF, which these scores are not of").sum()
+    assert f"{without} alleles not scored: another length than REF" in said
+    assert without > 1
+    assert "another length" in (tmp_path / "out.vcf.gz.unscored.tsv").read_text()
+
+
 @pytest.mark.parametrize("name", ["out.csv", "out.tsv", "out.parquet", "out.vcf"])
 def test_tables_and_plain_vcf_have_the_same_scores(folder, tmp_path, name):
     frame, _ = run(folder, tmp_path, name=name, scores=["masked-llr"])

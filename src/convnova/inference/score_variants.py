@@ -54,6 +54,7 @@ CHUNK = 4096
 """Alleles that are scored between two moves of the bar."""
 LONGEST_ALLELE_BP = 10_000
 """A reference pass holds some 15 kB a base."""
+OTHER_LENGTH = "another length than REF, which these scores are not of"
 MISMATCH, MOST_MISMATCHES, FEWEST_CHECKED = "REF is not that of the genome", 0.5, 20
 """A file of which more than half of the alleles do so, of twenty and more, is of another genome."""
 
@@ -112,6 +113,8 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
             scored.append(np.array(values))
             advance(len(variants))
     scores = np.concatenate(scored)
+    if without := int(np.isnan(scores).all(1).sum()):
+        reasons[OTHER_LENGTH] += without
     if settings.is_vcf:
         _write_vcf(settings.output, source, scorer.columns, scores)
     frame = _table(source, scorer.columns, scores)
@@ -124,7 +127,7 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
     else:
         write_table(frame, settings.output)
     partial.remove()
-    say(console, f"{settings.input.name}: {counted(total, 'allele')} scored -> {settings.output}")
+    say(console, f"{settings.input.name}: {counted(total - without, 'allele')} scored -> {settings.output}")
     for reason, alleles in reasons.most_common():
         say(console, f"  {counted(alleles, 'allele')} not scored: {reason}")
     return frame
@@ -268,6 +271,8 @@ def _table(source: _Source, columns: Sequence[Column], scores: NDArray[np.float3
     is_scored = np.array([reason is None for reason in reasons])
     values = np.full((len(reasons), len(columns)), np.nan, dtype=np.float32)
     values[is_scored] = scores
+    for row in np.flatnonzero(is_scored)[np.isnan(scores).all(1)].tolist():
+        reasons[row] = OTHER_LENGTH
     taken = {*_PLACES, _UNSCORED}
     found = {
         f"{column.name}_score" if column.name in taken else column.name: pl.Series(
