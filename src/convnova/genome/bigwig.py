@@ -40,7 +40,10 @@ def bigwig_files(paths: Iterable[Path], sizes: Mapping[str, int]) -> Iterator[li
         files = []
         for path in paths:
             staging = stack.enter_context(whole_file(path, ".bw"))
-            files.append(stack.enter_context(BigWigFile(library, path, staging, dict(sizes))))
+            file = BigWigFile(library, path, staging, dict(sizes))
+            stack.push(file.finish)  # before its thread runs: a signal may come at any step
+            file.start()
+            files.append(file)
         yield files
 
 
@@ -54,7 +57,7 @@ def bigwig_library() -> ModuleType:
 
 
 class BigWigFile:
-    """One file that is being filled; used as a context, which ends with the file written."""
+    """One file that is being filled."""
 
     def __init__(self, library: Any, path: Path, staging: Path, sizes: dict[str, int]):
         self._library, self._path, self._staging = library, path, staging
@@ -63,13 +66,15 @@ class BigWigFile:
         writer = library.open(str(staging), "w")
         self._thread = threading.Thread(target=self._write, args=(writer, sizes), daemon=True)
 
-    def __enter__(self) -> "BigWigFile":
+    def start(self) -> None:
+        """Begin to write what is added."""
         self._thread.start()
-        return self
 
-    def __exit__(self, *error: object) -> None:
+    def finish(self, *error: object) -> None:
+        """Wait until the file is written, and check it unless there was an error."""
         self._put(None)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         if error[0] is None:
             self._check()
 
