@@ -11,6 +11,7 @@ from rich.console import Console
 from convnova.analysis import embed as module
 from convnova.analysis.embed import embed_file
 from convnova.analysis.embed_settings import EmbedSettings
+from convnova.analysis.embedding_figure import embedding_figure
 from convnova.baselines.architectures import any_preset, sequence_classifier
 from convnova.cli import main
 from convnova.data.read_settings import ReadSettings
@@ -237,6 +238,17 @@ def test_half_precision_and_a_figure(folder, tmp_path):
     assert values.dtype == np.float16
     np.testing.assert_allclose(values, read(tmp_path / "whole.npy")[1], rtol=1e-2, atol=1e-3)
     assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    "labels", [["a", "b"], ["a", ""], [str(i) for i in range(25)], [f"c{i}" for i in range(25)]]
+)
+def test_a_figure_of_classes_or_values(labels):
+    values = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    plain = embedding_figure(values, [""] * 50)
+    coloured = embedding_figure(values, (labels * 25)[:50])
+    assert coloured[:4] == b"\x89PNG"
+    assert coloured != plain
 
 
 def test_a_converted_system_is_embedded_with(folder, tmp_path):
