@@ -161,7 +161,7 @@ Made = tuple[NDArray[np.float32], NDArray[np.float32] | None]
 def _effects(settings: MutagenesisSettings, loaded: AnyModel) -> tuple[str, Callable[[Region], Made]]:
     """Return what is read of each edit, in words, and what gives it for a region."""
     model = loaded.model
-    strands = loaded.average_strands if settings.both_strands is None else settings.both_strands
+    strands = loaded.strands(settings.both_strands)
     if not is_incremental(model):
         check_whole(loaded)
     if loaded.kind == "masked-lm":

@@ -36,6 +36,10 @@ class AnyModel(NamedTuple):
     window_bp: int | None
     """Length of the sequences that a model of sequences reads; None where any will do, or it is not known."""
 
+    def strands(self, both_strands: bool | None) -> bool:
+        """Return whether both strands are averaged: as is wanted, or else as the model predicts."""
+        return self.average_strands if both_strands is None else both_strands
+
 
 def load_any(folder: Path) -> AnyModel:
     """Return the model of a folder that `convnova pretrain` or `convnova finetune` wrote.

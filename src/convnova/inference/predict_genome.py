@@ -86,7 +86,7 @@ def _predict_bases(settings: PredictSettings, loaded: AnyModel, console: Console
     paths = _paths(settings, names)
     if paths[0].suffix == ".bw":
         bigwig_library()  # before hours of work
-    strands = loaded.average_strands if settings.both_strands is None else settings.both_strands
+    strands = loaded.strands(settings.both_strands)
     tile_bp = tile_length(loaded.model, settings.memory_mb)
     tiles = tiles_of(genome, regions, tile_bp, gap_bp=loaded.model.config.receptive_field)
     total, predicted = sum(region.width for region in regions), 0

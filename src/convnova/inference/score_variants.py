@@ -91,7 +91,7 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
     genome = Genome.open(settings.genome, settings.cache)
     loaded = load_any(settings.model)
     check_compile(loaded.model, settings.compile)
-    strands = loaded.average_strands if settings.both_strands is None else settings.both_strands
+    strands = loaded.strands(settings.both_strands)
     scorer = variant_scorer(loaded, settings.scores, strands, settings.window_bp)
     if settings.output.name.endswith(".gz"):
         vcf_library()  # before hours of work
