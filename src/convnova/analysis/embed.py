@@ -60,6 +60,7 @@ def embed_file(settings: EmbedSettings, console: Console | None = None) -> int:
     check_reading(model, reading)
     make_folder(settings.output.parent)
     check_other(settings.output, settings.input)
+    check_new(settings.output, settings.overwrite)  # before the input is gone through
     if settings.figure is not None:
         make_place(settings.figure, settings.output)
         check_new(settings.figure, settings.overwrite)
