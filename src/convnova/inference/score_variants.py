@@ -113,11 +113,11 @@ def score_variants(settings: VariantSettings, console: Console | None = None) ->
             scored.append(np.array(values))
             advance(len(variants))
     scores = np.concatenate(scored)
-    if without := int(np.isnan(scores).all(1).sum()):
-        reasons[OTHER_LENGTH] += without
     if settings.is_vcf:
         _write_vcf(settings.output, source, scorer.columns, scores)
     frame = _table(source, scorer.columns, scores)
+    if without := frame.filter(pl.col("unscored") == OTHER_LENGTH).height:
+        reasons[OTHER_LENGTH] = without
     if settings.is_vcf:
         unscored = frame.filter(pl.col("unscored").is_not_null())
         unscored_path.unlink(missing_ok=True)
